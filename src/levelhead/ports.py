@@ -1,0 +1,98 @@
+"""Every Protocol on one screen: what the router asks of its rooms."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Protocol
+
+from .types import (
+    Answer,
+    Assessment,
+    Attempt,
+    Balance,
+    Call,
+    Chat,
+    Chunk,
+    Model,
+    Nanos,
+    Record,
+    Reservation,
+    Scope,
+    Wire,
+)
+
+
+class QualityModel(Protocol):
+    """Reads a task: its level, and for each model the probability of serving it well. Pure, CPU only."""
+
+    def assess(self, chat: Chat, models: Sequence[Model]) -> Assessment: ...
+
+
+class AnswerStream(Protocol):
+    """A streamed answer: one list of chunks per network read, so that a burst goes out as one write.
+
+    The last chunk that carries `usage` is normalised to OpenAI's form: empty `choices`, sent exactly once.
+    Raises `StreamBroken` when the upstream fails midway or ends without its closing event.
+    """
+
+    wire: Wire
+
+    def __aiter__(self) -> AsyncIterator[list[Chunk]]: ...
+    async def aclose(self) -> None: ...
+
+
+class Upstream(Protocol):
+    """One vendor's wire. Raises `UpstreamError`s only; a cancelled call cancels the vendor's work."""
+
+    async def complete(self, call: Call) -> Answer: ...
+    async def stream(self, call: Call) -> AnswerStream: ...
+    async def aclose(self) -> None: ...
+
+
+class Ledger(Protocol):
+    """Budgets that hold: all scopes or none, before the call. Amounts are nanodollars."""
+
+    def remaining(self, scopes: Sequence[Scope]) -> Nanos | None:
+        """The least that is left over the budgeted scopes; None where none of them has a budget. May be stale."""
+        ...
+
+    async def reserve(self, id: str, scopes: Sequence[Scope], amount: Nanos) -> Reservation:
+        """Raises `BudgetExhausted` naming the first scope that can't cover `amount`; then nothing is reserved."""
+        ...
+
+    async def settle(self, reservation: Reservation, cost: Nanos) -> None:
+        """Charges `cost` (0: release) and frees the rest. Idempotent by the reservation's id."""
+        ...
+
+    def balances(self) -> Sequence[Balance]: ...
+    async def aclose(self) -> None: ...
+
+
+class ResponseCache(Protocol):
+    """Whole answers by canonical key. A value is opaque bytes; a failing store is a miss, never an error."""
+
+    async def get(self, key: bytes) -> tuple[bytes, str] | None:
+        """The stored bytes and the tier (`memory`, `disk`, `redis`) they came from."""
+        ...
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Returns at once; slower tiers are written behind."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+class Observer(Protocol):
+    """Told of what happened; never raises, never waits."""
+
+    def attempted(self, attempt: Attempt) -> None: ...
+    def finished(self, record: Record) -> None: ...
+
+
+class Clock(Protocol):
+    """Wall time in Unix seconds, for windows and tariffs."""
+
+    def __call__(self) -> float: ...
+
+
+Headers = Mapping[str, str]  # lower-case names
