@@ -1,0 +1,99 @@
+"""The choice: best expected quality minus the price of money times expected cost.
+
+The price of money of a request is `threshold / (cost of strong - cost of the cheapest)`: at it, an uplift of just
+`threshold` is worth what the strong model costs more. With two models this is "strong only where its predicted uplift
+exceeds the threshold"; with more it picks from the upper hull of quality over cost. It depends on costs and tiers
+alone, never on the predictions, or the first law below would not hold among three models. `thrift` (>= 1) makes money
+dearer when a budget must last. Two laws follow and are tested: a larger uplift, all else equal, never routes weaker; a
+tighter budget never routes dearer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ..types import Model, Nanos, Reason
+
+# Ties in utility go to the cheaper model; differences below this are rounding.
+_EPSILON = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What one eligible model would give and take for this request.
+
+    `success` 0..1, `expected_cost_usd` in USD, `worst_case` nanodollars at the wanted output cap.
+    """
+
+    model: Model
+    success: float
+    expected_cost_usd: float
+    worst_case: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The chosen offer and why; `ranking` lists every affordable offer, best first, for fallbacks."""
+
+    offer: Offer
+    reason: Reason
+    ranking: tuple[Offer, ...]
+
+
+def price_of_money(offers: Sequence[Offer], threshold: float, thrift: float = 1.0) -> float:
+    """Quality per USD: how much success probability a dollar must buy to be spent."""
+    top = max(o.model.tier_rank for o in offers)
+    strong = min(o.expected_cost_usd for o in offers if o.model.tier_rank == top)
+    extra = strong - min(o.expected_cost_usd for o in offers)
+    if extra <= 0:
+        return 0.0  # the strong tier is also the cheapest: nothing to trade
+    return max(threshold, 0.0) * thrift / extra
+
+
+def choose(
+    offers: Sequence[Offer],
+    *,
+    threshold: float,
+    remaining: Nanos | None = None,
+    thrift: float = 1.0,
+    pinned: bool = False,
+) -> Choice | None:
+    """Picks among `offers` (eligible ones only, at least one). None: money covers none that is no dearer.
+
+    `threshold`: the largest predicted uplift that stays on the cheaper model. `remaining`: nanodollars left in the
+    tightest budget; an offer whose worst case exceeds it is out.
+    """
+    rate = price_of_money(offers, threshold, thrift)
+
+    def rank(offer: Offer) -> tuple[float, float]:
+        return -round((offer.success - rate * offer.expected_cost_usd) / _EPSILON) * _EPSILON, offer.expected_cost_usd
+
+    ordered = sorted(offers, key=rank)
+    wanted = ordered[0]
+    best = next((o for o in _thriftier(ordered) if remaining is None or o.worst_case <= remaining), None)
+    if best is None:
+        return None
+    fallbacks = [o for o in ordered if o is not best and (remaining is None or o.worst_case <= remaining)]
+    fallbacks.sort(key=lambda o: o.model.tier != best.model.tier)  # within the tier first; the sort is stable
+    return Choice(best, _reason(best, wanted, offers, pinned), (best, *fallbacks))
+
+
+def _thriftier(ordered: Sequence[Offer]) -> Iterator[Offer]:
+    """The offers that money may push down to, each no dearer than the one before: so less money never costs more."""
+    ceiling = float("inf")
+    for offer in ordered:
+        if offer.expected_cost_usd <= ceiling:
+            ceiling = offer.expected_cost_usd
+            yield offer
+
+
+def _reason(best: Offer, wanted: Offer, offers: Sequence[Offer], pinned: bool) -> Reason:
+    if best is not wanted:
+        return Reason.BUDGET
+    if pinned:
+        return Reason.PINNED
+    if len({o.model.tier for o in offers}) == 1:
+        return Reason.ONLY_ELIGIBLE
+    cheapest = min(offers, key=lambda o: (o.expected_cost_usd, o.model.tier_rank))
+    return Reason.QUALITY_MET if best.model.tier == cheapest.model.tier else Reason.UPLIFT
