@@ -18,6 +18,7 @@ from .types import (
     Record,
     Reservation,
     Scope,
+    Usage,
     Wire,
 )
 
@@ -26,6 +27,9 @@ class QualityModel(Protocol):
     """Reads a task: its level, and for each model the probability of serving it well. Pure, CPU only."""
 
     def assess(self, chat: Chat, models: Sequence[Model]) -> Assessment: ...
+    def threshold(self, max_quality_loss: float, models: Sequence[Model] | None = None) -> float:
+        """The largest predicted uplift that may stay on the cheaper of `models` for the mean loss to keep the goal."""
+        ...
 
 
 class AnswerStream(Protocol):
@@ -36,6 +40,16 @@ class AnswerStream(Protocol):
     """
 
     wire: Wire
+
+    @property
+    def usage(self) -> Usage | None:
+        """None until the usage chunk is out."""
+        ...
+
+    @property
+    def output_bytes(self) -> int:
+        """The text produced so far: what an abandoned stream is settled on."""
+        ...
 
     def __aiter__(self) -> AsyncIterator[list[Chunk]]: ...
     async def aclose(self) -> None: ...

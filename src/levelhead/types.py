@@ -133,7 +133,7 @@ class Slot:
     ceiling: int | None = None  # highest tier rank allowed
     max_quality_loss: float | None = None  # None: the global goal
     max_output_tokens: int | None = None
-    min_output_tokens: int = 1
+    min_output_tokens: int = 256  # tight money may lower the cap of an answer to this, never below
     cascade: Literal["auto", "off", "always"] | None = None
     latency_ms: int | None = None
 
@@ -361,6 +361,7 @@ class Record:
     identity: Identity
     outcome: Literal["ok", "cached", "refused", "error", "cancelled"]
     decision: Decision | None = None
+    level: Level | None = None  # known for cached answers too, which have no decision
     model: Model | None = None  # the one that answered: a fallback may differ from the decision
     usage: Usage = Usage()
     cost_usd: float = 0.0

@@ -1,0 +1,163 @@
+"""The Python API: `Router`, over the same pipeline as the proxy.
+
+All work happens in one event loop on a thread of its own, so that a Router can be shared by threads and by any number
+of `asyncio.run` calls, and its pooled connections outlive them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import orjson
+
+from .assemble import assemble
+from .config import Config, load
+from .errors import InvalidRequest
+from .passage import Ask, Reply
+from .router import Pipeline
+from .types import Decision, Key, Outcome
+
+T = TypeVar("T")
+
+Messages = Sequence[Mapping[str, Any]]
+
+LOCAL = Key("local")
+
+
+class Router:
+    """Routes chats by difficulty, under budgets, to the models of a configuration.
+
+        router = Router.from_config()
+        outcome = router.chat(messages=[{"role": "user", "content": "Say hello"}], slot="drafter", run="r1")
+        print(outcome.text, outcome.model, outcome.level, outcome.cost_usd)
+
+    Keywords `slot`, `run`, `session`, `task` say who asks; `cache` is "no-cache" or "no-store"; `model` is "auto"
+    unless said otherwise; every other keyword is a field of an OpenAI chat completions request. Methods raise
+    `levelhead.errors.LevelheadError`s. Close it, or use it as a context manager, to flush budgets and cache.
+    """
+
+    def __init__(self, config: Config, *, key: Key = LOCAL) -> None:
+        self._pipeline: Pipeline = assemble(config).pipeline
+        self._key = key
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @classmethod
+    def from_config(cls, path: str | Path | None = None) -> Router:
+        """`path`, else `LEVELHEAD_CONFIG`, else `./levelhead.yaml`, else the environment. Raises `ConfigError`."""
+        return cls(load(None if path is None else str(path)))
+
+    def explain(self, messages: Messages, **fields: Any) -> Decision:
+        """What would be done with this chat, without calling a model or spending anything."""
+        return self._pipeline.explain(self._ask(messages, fields))[0]
+
+    def chat(self, messages: Messages, **fields: Any) -> Outcome:
+        """One whole answer. See the class for `fields`."""
+        return self._submit(self._whole(self._ask(messages, fields))).result()
+
+    async def achat(self, messages: Messages, **fields: Any) -> Outcome:
+        """As `chat`, without blocking. Cancelling it cancels the upstream call."""
+        return await asyncio.wrap_future(self._submit(self._whole(self._ask(messages, fields))))
+
+    async def astream(self, messages: Messages, **fields: Any) -> AsyncGenerator[dict[str, Any], None]:
+        """The answer as chat.completion.chunk objects; the last one has `usage` with `cost_usd`."""
+        reply = await asyncio.wrap_future(
+            self._submit(self._pipeline.respond(self._ask(messages, fields, stream=True)))
+        )
+        try:
+            while (chunks := await asyncio.wrap_future(self._submit(_next(reply)))) is not None:
+                for chunk in chunks:
+                    yield chunk
+        finally:
+            await asyncio.wrap_future(self._submit(_leave(reply)))
+
+    def close(self) -> None:
+        """Waits until budgets and cache are written. The Router can't be used afterwards."""
+        self._submit(self._pipeline.aclose()).result()
+        with self._lock:
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def __enter__(self) -> Router:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def _whole(self, ask: Ask) -> Outcome:
+        reply = await self._pipeline.respond(ask)
+        return _outcome(reply)
+
+    def _ask(self, messages: Messages, fields: Mapping[str, Any], *, stream: bool = False) -> Ask:
+        body = {"model": "auto", **fields, "messages": messages, "stream": stream}
+        headers = {}
+        for name in ("slot", "run", "session", "task", "cache"):
+            if (value := body.pop(name, None)) is not None:
+                headers[f"x-levelhead-{name}"] = quote(str(value))
+        if stream:
+            body["stream_options"] = {**fields.get("stream_options", {}), "include_usage": True}
+        try:
+            return Ask(orjson.dumps(body, default=_plain), headers, self._key)
+        except TypeError as error:
+            raise InvalidRequest(f"The request can't be written as JSON: {error}.") from None
+
+    def _submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=self._loop.run_forever, name="levelhead", daemon=True).start()
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+
+def _plain(value: object) -> object:
+    """Mappings and sequences of other kinds, as plain ones."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Sequence):
+        return list(value)
+    if hasattr(value, "model_dump"):  # a message object of an SDK, handed back as it came
+        return value.model_dump(exclude_none=True)
+    raise TypeError(type(value).__name__)
+
+
+async def _next(reply: Reply) -> list[dict[str, Any]] | None:
+    assert reply.chunks is not None
+    chunks = await anext(reply.chunks, None)
+    if chunks is None:
+        return None
+    cost_usd = reply.passage.cost_usd
+    return [
+        {**c.data, "usage": {**c.data["usage"], "cost_usd": cost_usd}} if c.data.get("usage") else c.data
+        for c in chunks
+    ]
+
+
+async def _leave(reply: Reply) -> None:
+    assert reply.chunks is not None
+    await reply.chunks.aclose()
+
+
+def _outcome(reply: Reply) -> Outcome:
+    passage = reply.passage
+    response: dict[str, Any] = orjson.loads(reply.body)
+    choices = response.get("choices") or [{}]
+    return Outcome(
+        text=(choices[0].get("message") or {}).get("content") or "",
+        response=response,
+        decision=passage.decision,
+        decision_id=passage.id,
+        model=passage.model.name if passage.model is not None else "",
+        level=passage.level,
+        cost_usd=passage.cost_usd,
+        usage=passage.usage,
+        cache=passage.cache,
+    )

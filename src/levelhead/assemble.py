@@ -1,0 +1,126 @@
+"""The composition root: a configuration becomes a pipeline. Nothing else knows all the rooms."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .cache import DiskTier, MemoryTier, TieredCache
+from .config import Config, ModelEntry
+from .deciding import Decider
+from .difficulty import load_quality_model
+from .errors import ConfigError
+from .observe import Fanout, RequestLog
+from .observe.metrics import PrometheusObserver
+from .ports import ResponseCache
+from .router import Pipeline, Rooms
+from .spend import listing_for, open_ledger
+from .types import NANOS_PER_USD, Model
+from .upstream import Health, Timeouts, open_upstreams
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What a configuration became. `metrics` renders `/metrics`."""
+
+    pipeline: Pipeline
+    metrics: PrometheusObserver
+    models: Mapping[str, Model]
+
+
+def assemble(config: Config, *, clock: Callable[[], float] = time.time) -> House:
+    """Builds every room. Opens no connection and writes no file yet. Raises `ConfigError`, `ArtefactError`."""
+    refuse_unbuilt(config)
+    models = {name: model_of(config, name, entry) for name, entry in config.models.items()}
+    health = Health(time.monotonic)
+    store = config.state_store
+    assert isinstance(store, Path)
+    ledger = open_ledger(
+        config.budgets(), store, clock=clock, on_overrun=lambda nanos: metrics.overran(nanos / NANOS_PER_USD)
+    )
+    known_keys = config.keys()
+    metrics = PrometheusObserver(
+        models=tuple(models.values()),
+        slots=config.slots(),
+        keys=[known.key.name for known in known_keys],
+        balances=ledger.balances,
+        breaker=health.state,
+    )
+    decider = Decider(load_quality_model(), tuple(models.values()), config.goal(), health.available)
+    rooms = Rooms(
+        models=models,
+        tiers=config.tiers,
+        slots=config.slots(),
+        aliases=config.aliases,
+        budgets=config.budgets(),
+        decider=decider,
+        ledger=ledger,
+        cache=_cache(config, metrics),
+        cache_when=config.cache.when,
+        health=health,
+        upstreams=open_upstreams(_timeouts(config)),
+        observer=Fanout(metrics, RequestLog()),
+        timeout=config.timeouts.total,
+        clock=clock,
+    )
+    return House(Pipeline(rooms), metrics, models)
+
+
+def model_of(config: Config, name: str, entry: ModelEntry) -> Model:
+    """One configured model with its price and capabilities. Raises `ConfigError` where its price is unknown."""
+    listing = listing_for(
+        name,
+        entry.model,
+        entry.wire,
+        entry.base_url,
+        price=entry.price.model_dump(),
+        capabilities=entry.capabilities.model_dump(exclude_none=True),
+    )
+    return Model(
+        name=name,
+        tier=entry.tier,
+        tier_rank=config.tier_rank(entry.tier),
+        wire=entry.wire,
+        upstream_model=entry.model,
+        price=listing.price,
+        capabilities=listing.capabilities,
+        base_url=entry.base_url,
+        api_key=config.secret(entry.api_key_env),
+        extra_headers=tuple(entry.extra_headers.items()),
+    )
+
+
+def refuse_unbuilt(config: Config) -> None:
+    """Raises `ConfigError` for settings whose part of the house isn't built yet: ignoring them would be a lie."""
+    cascades = [config.cascade, *(slot.cascade for slot in config.slots().values())]
+    unbuilt = {
+        "mode: shadow": config.mode == "shadow",
+        "cascade: always": "always" in cascades,
+        "state.url: redis": not isinstance(config.state_store, Path),
+        "audit.judge": config.audit.judge is not None,
+    }
+    for setting, wanted in unbuilt.items():
+        if wanted:
+            raise ConfigError(f"{setting} isn't available in this version", param=setting.partition(":")[0])
+
+
+def _cache(config: Config, metrics: PrometheusObserver) -> ResponseCache | None:
+    settings = config.cache
+    if settings.ttl_seconds == 0:
+        return None
+    disk = None
+    if settings.max_bytes > 0:
+        disk = DiskTier(
+            config.cache_directory,
+            ttl_seconds=settings.ttl_seconds,
+            max_bytes=settings.max_bytes,
+            lost=lambda result: metrics.cache_lost("disk", result),
+        )
+    return TieredCache(MemoryTier(ttl_seconds=settings.ttl_seconds), disk)
+
+
+def _timeouts(config: Config) -> Timeouts:
+    known = config.timeouts
+    return Timeouts(connect=known.connect, first_byte=known.first_byte, idle=known.idle)

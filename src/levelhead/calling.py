@@ -1,0 +1,132 @@
+"""Steps 6 to 8: reserve the worst case, call, settle what it really cost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from time import perf_counter
+
+from .deciding import Decider, output_cap
+from .errors import BudgetExhausted, UpstreamError, UpstreamTimeout
+from .passage import Passage
+from .ports import AnswerStream, Ledger, Observer, Upstream
+from .spend import cost
+from .types import NANOS_PER_USD, Answer, Call, Decision, Model, Nanos, Reason, Usage, Wire
+from .upstream import Attempts, Health
+
+MOST_REDECISIONS = 3
+
+
+class Caller:
+    """Asks upstreams under a reservation. `timeout`: seconds for one request, all its attempts together."""
+
+    def __init__(
+        self,
+        upstreams: Mapping[Wire, Upstream],
+        ledger: Ledger,
+        decider: Decider,
+        health: Health,
+        observer: Observer,
+        *,
+        timeout: float,
+    ) -> None:
+        self._upstreams = upstreams
+        self._ledger = ledger
+        self._decider = decider
+        self._health = health
+        self._observer = observer
+        self._timeout = timeout
+
+    async def call(self, passage: Passage, redecide: Callable[[Nanos], Decision]) -> Answer | AnswerStream:
+        """The answer of the decision's model, or of the next in its ranking.
+
+        `redecide(most)` decides again with less than `most` nanodollars: another request may have taken the money
+        since. Raises `BudgetExhausted` or the last `UpstreamError`; by then nothing stays reserved.
+        """
+        attempts = Attempts(self._health, self._observer, deadline_seconds=self._timeout)
+        passage.trail = attempts.trail
+        decision = await self._secure(passage, redecide)
+        for model in attempts.models(decision.ranking):
+            cap = decision.output_cap if model is decision.model else output_cap(passage.chat, model, passage.slot)
+            if not await self._covered(passage, decision, model, cap):
+                continue
+            passage.model = model
+            try:
+                return await self._ask(passage, attempts, model, cap)
+            except UpstreamError as error:
+                await self.settle(passage, _reserved(passage) if isinstance(error, UpstreamTimeout) else 0)
+                if not attempts.may_go_on(error):
+                    raise
+                passage.reason = Reason.FALLBACK
+        await self.settle(passage, 0)
+        raise attempts.exhausted()
+
+    async def charge(self, passage: Passage, usage: Usage) -> None:
+        """Settles an answer by its usage, and notes what always-strong would have cost."""
+        assert passage.model is not None
+        assert passage.baseline is not None
+        passage.usage = usage
+        passage.charged = True
+        passage.baseline_usd = cost(usage, passage.baseline.price, passage.at) / NANOS_PER_USD
+        await self.settle(passage, cost(usage, passage.model.price, passage.at))
+
+    async def settle(self, passage: Passage, amount: Nanos) -> None:
+        passage.cost_usd += amount / NANOS_PER_USD
+        if passage.reservation is not None:
+            reservation, passage.reservation = passage.reservation, None
+            await self._ledger.settle(reservation, amount)
+
+    async def _secure(self, passage: Passage, redecide: Callable[[Nanos], Decision]) -> Decision:
+        decision = passage.decided
+        for _ in range(MOST_REDECISIONS):
+            try:
+                await self._reserve(passage, decision.model, decision.output_cap)
+                return decision
+            except BudgetExhausted:
+                bound = self._decider.bound(passage.chat, decision.model, passage.slot, decision.output_cap)
+                decision = redecide(bound)
+        await self._reserve(passage, decision.model, decision.output_cap)
+        return decision
+
+    async def _covered(self, passage: Passage, decision: Decision, model: Model, cap: int) -> bool:
+        """Moves the reservation to `model` where it isn't the one that was reserved for; False: no money for it."""
+        if model is decision.model and not passage.trail:
+            return True
+        await self.settle(passage, 0)
+        try:
+            await self._reserve(passage, model, cap)
+        except BudgetExhausted:
+            return False
+        return True
+
+    async def _reserve(self, passage: Passage, model: Model, cap: int) -> None:
+        if passage.scopes:
+            bound = self._decider.bound(passage.chat, model, passage.slot, cap)
+            name = f"{passage.id}.{len(passage.trail)}.{model.name}"
+            passage.reservation = await self._ledger.reserve(name, passage.scopes, bound)
+
+    async def _ask(self, passage: Passage, attempts: Attempts, model: Model, cap: int) -> Answer | AnswerStream:
+        upstream = self._upstreams[model.wire]
+        call = Call(passage.chat, model, cap, attempts.remaining, passage.id)
+        began = perf_counter()
+        try:
+            if passage.chat.stream:
+                return await attempts.stream(upstream, call)
+            return await attempts.complete(upstream, call)
+        except asyncio.CancelledError:
+            await self.settle(passage, _reserved(passage))
+            raise
+        except UpstreamError:
+            raise
+        except BaseException:
+            await self.settle(passage, _reserved(passage))
+            raise
+        finally:
+            now = perf_counter()
+            passage.upstream_seconds += now - began
+            passage.first_byte = now - passage.started
+
+
+def _reserved(passage: Passage) -> Nanos:
+    """A call that was cut off may be billed up to what was reserved for it: that is charged, not forgotten."""
+    return passage.reservation.amount if passage.reservation is not None else 0

@@ -1,0 +1,181 @@
+"""Steps 4 and 5: assess a chat and decide on a model. Calls no model, spends nothing; `explain` runs just this."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from .errors import InvalidRequest, LevelheadError, NotCapable, PermissionDenied
+from .policy import FIELD_OF_NEED, Choice, Offer, choose, first_gate, unmet_needs
+from .ports import QualityModel
+from .spend import estimate_input, expected_cost, input_bound, worst_case
+from .types import Assessment, Candidate, Chat, Decision, Goal, Key, Level, Model, Nanos, Reason, Slot
+
+DEFAULT_OUTPUT_CAP = 8_192
+DEFAULT_MIN_OUTPUT = 256
+
+# How long answers tend to be, tokens: a prior until a slot's own traffic says better. Only cost ratios depend on it.
+TYPICAL_OUTPUT = {Level.L1: 200, Level.L2: 500, Level.L3: 1_000, Level.L4: 1_200}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Everything that a decision depends on besides the models themselves."""
+
+    chat: Chat
+    key: Key
+    pool: tuple[Model, ...]  # the models that the request's target leaves open
+    slot: Slot | None
+    pinned: bool
+    remaining: Nanos | None  # nanodollars in the tightest budget; None: no budget
+    at: float  # Unix seconds, for tariffs by the clock
+
+
+class Decider:
+    """Holds what decisions need and requests don't change. `healthy`: does a model's breaker let calls pass?"""
+
+    def __init__(
+        self, quality: QualityModel, models: Sequence[Model], goal: Goal, healthy: Callable[[str], bool]
+    ) -> None:
+        self._quality = quality
+        self._models = tuple(models)
+        self._goal = goal
+        self._healthy = healthy
+        self._thresholds: dict[float, float] = {}
+
+    def assess(self, chat: Chat) -> Assessment:
+        return self._quality.assess(chat, self._models)
+
+    def decide(self, question: Question, assessment: Assessment) -> Decision:
+        """Raises what names the gate when no model of the pool can carry the request.
+
+        Where money covers nothing, the decision is the cheapest call that would still be useful: reserving for it then
+        refuses, and names the budget.
+        """
+        chat, slot = question.chat, question.slot
+        tokens = estimate_input(chat)
+        candidates = tuple(self._candidate(model, question, assessment, tokens) for model in question.pool)
+        open_to = [c for c in candidates if c.eligible] or [c for c in candidates if c.why_not == "unhealthy"]
+        if not open_to:
+            raise _nobody(chat, candidates)
+        offers = [Offer(c.model, c.success, c.expected_cost_usd, self.bound(chat, c.model, slot)) for c in open_to]
+        choice, cap = self._choice(offers, question)
+        baseline = self.baseline(question)
+        return Decision(
+            model=choice.offer.model,
+            reason=choice.reason,
+            expected_cost_usd=choice.offer.expected_cost_usd,
+            baseline_cost_usd=self._expected(question, baseline, assessment.level, tokens),
+            candidates=candidates,
+            ranking=tuple(o.model for o in choice.ranking),
+            assessment=assessment,
+            output_cap=cap,
+            slot=slot.name if slot else None,
+        )
+
+    def _choice(self, offers: list[Offer], question: Question) -> tuple[Choice, int]:
+        chat, slot, left = question.chat, question.slot, question.remaining
+        threshold = self._threshold(slot)
+        choice = None
+        if self._goal.uncertified == "strong":
+            top = max(o.model.tier_rank for o in offers)
+            strong = [o for o in offers if o.model.tier_rank == top]
+            choice = choose(strong, threshold=0.0, remaining=left, pinned=question.pinned)
+        if choice is None:
+            choice = choose(offers, threshold=threshold, remaining=left, pinned=question.pinned)
+        if choice is not None:
+            return choice, output_cap(chat, choice.offer.model, slot)
+        assert left is not None
+        return self._squeeze(offers, chat, slot, left)
+
+    def _squeeze(self, offers: list[Offer], chat: Chat, slot: Slot | None, left: Nanos) -> tuple[Choice, int]:
+        """No model is affordable at its full cap: a lower cap, down to the slot's minimum, cheapest model first."""
+        least = slot.min_output_tokens if slot else DEFAULT_MIN_OUTPUT
+        ordered = sorted(offers, key=lambda o: (o.worst_case, o.expected_cost_usd))
+        for offer in ordered:
+            model = offer.model
+            most = output_cap(chat, model, slot)
+            cap = _largest(most, lambda n, m=model: self.bound(chat, m, slot, n) <= left)  # type: ignore[misc]
+            if cap >= min(most, least):
+                return Choice(offer, Reason.BUDGET, (offer,)), cap
+        cheapest = ordered[0]
+        return Choice(cheapest, Reason.BUDGET, (cheapest,)), min(least, output_cap(chat, cheapest.model, slot))
+
+    def baseline(self, question: Question) -> Model:
+        """Always-strong: the strong tier's likeliest model that could have carried the request, slot limits aside."""
+        able = [m for m in self._models if question.chat.needs <= m.capabilities.offers] or list(question.pool)
+        top = max(m.tier_rank for m in able)
+        return next(m for m in able if m.tier_rank == top)
+
+    def bound(self, chat: Chat, model: Model, slot: Slot | None, cap: int | None = None) -> Nanos:
+        """The most that one call can cost: what is reserved for it."""
+        most = output_cap(chat, model, slot) if cap is None else cap
+        return worst_case(input_bound(chat), most, chat.n, model.price)
+
+    def _candidate(self, model: Model, question: Question, assessment: Assessment, tokens: int) -> Candidate:
+        gate = first_gate(
+            model,
+            question.chat,
+            input_tokens=tokens,
+            slot=None if question.pinned else question.slot,
+            key=question.key,
+            healthy=self._healthy(model.name),
+        )
+        return Candidate(
+            model=model,
+            success=assessment.success[model.name],
+            expected_cost_usd=self._expected(question, model, assessment.level, tokens),
+            eligible=gate is None,
+            why_not=gate,
+        )
+
+    def _expected(self, question: Question, model: Model, level: Level, tokens: int) -> float:
+        chat = question.chat
+        output = min(TYPICAL_OUTPUT[level], output_cap(chat, model, question.slot)) * chat.n
+        return expected_cost(tokens, output, model.price, at=question.at)
+
+    def _threshold(self, slot: Slot | None) -> float:
+        loss = self._goal.max_quality_loss
+        if slot is not None and slot.max_quality_loss is not None:
+            loss = slot.max_quality_loss
+        known = self._thresholds.get(loss)
+        if known is None:
+            known = self._thresholds[loss] = self._quality.threshold(loss, self._models)
+        return known
+
+
+def output_cap(chat: Chat, model: Model, slot: Slot | None) -> int:
+    """Tokens per choice that are reserved and sent upstream: the least of what client, slot and model allow."""
+    cap = chat.output_cap if chat.output_cap is not None else DEFAULT_OUTPUT_CAP
+    if slot is not None and slot.max_output_tokens is not None:
+        cap = min(cap, slot.max_output_tokens)
+    return min(cap, model.capabilities.max_output_tokens)
+
+
+def _largest(most: int, fits: Callable[[int], bool]) -> int:
+    """The largest number up to `most` that fits, by bisection; 0 where none does. What fits once fits for all below."""
+    least = 0
+    while least < most:
+        middle = (least + most + 1) // 2
+        if fits(middle):
+            least = middle
+        else:
+            most = middle - 1
+    return least
+
+
+def _nobody(chat: Chat, candidates: Sequence[Candidate]) -> LevelheadError:
+    """The refusal that says what to change: the gate that kept the last hope out."""
+    gates = {c.why_not for c in candidates}
+    if unmet := unmet_needs(chat, gates):
+        wanted = ", ".join(unmet)
+        return NotCapable(f"No model that may serve this request offers {wanted}.", param=FIELD_OF_NEED[unmet[0]])
+    if "context" in gates:
+        return InvalidRequest(
+            "The request is longer than the context of every model that may serve it.",
+            param="messages",
+            code="context_length_exceeded",
+        )
+    if gates == {"key"}:
+        return PermissionDenied("This key may not use the models that could serve this request.", param="model")
+    return NotCapable("The slot's floor and ceiling leave no model for this request.", param="model")

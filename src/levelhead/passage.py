@@ -1,0 +1,165 @@
+"""One request on its way through the pipeline: what came in, what is known so far, what goes out."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Literal
+
+from .errors import LevelheadError
+from .types import (
+    Attempt,
+    Chat,
+    Chunk,
+    Decision,
+    Dialect,
+    Identity,
+    Key,
+    Level,
+    Model,
+    Reason,
+    Record,
+    Reservation,
+    Scope,
+    Slot,
+    Usage,
+)
+from .wire.errors import header_value
+from .wire.identity import Target
+
+HeaderList = list[tuple[bytes, bytes]]
+CacheState = Literal["hit", "miss", "bypass"]
+Ending = Literal["ok", "cached", "refused", "error", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a client sent: the body as bytes, lower-case headers, and the key it was recognised by."""
+
+    raw: bytes
+    headers: Mapping[str, str]
+    key: Key
+    dialect: Dialect = "chat"
+
+
+@dataclass(slots=True)
+class Passage:
+    """The working state of one request. Each step of the pipeline fills in its part."""
+
+    key: Key
+    at: float  # Unix seconds
+    chat: Chat
+    target: Target
+    identity: Identity
+    slot: Slot | None
+    id: str = field(default_factory=lambda: "dec_" + secrets.token_hex(12))
+    started: float = field(default_factory=perf_counter)
+    cache: CacheState = "bypass"
+    cache_tier: str = ""
+    cache_key: bytes | None = None  # where the answer will be stored; None: nowhere
+    decision: Decision | None = None  # None when the cache answered
+    level: Level | None = None
+    reason: Reason | None = None
+    confidence: float = 0.0
+    decided_in: float = 0.0
+    baseline: Model | None = None
+    model: Model | None = None
+    scopes: tuple[Scope, ...] = ()
+    reservation: Reservation | None = None
+    trail: list[Attempt] = field(default_factory=list)
+    upstream_seconds: float = 0.0
+    first_byte: float | None = None
+    charged: bool = False
+    usage: Usage = field(default_factory=Usage)
+    cost_usd: float = 0.0
+    baseline_usd: float = 0.0
+
+    @property
+    def decided(self) -> Decision:
+        assert self.decision is not None
+        return self.decision
+
+
+@dataclass(slots=True)
+class Reply:
+    """An answer with its headers: whole (`body`, a chat.completion as JSON), or `chunks` of a stream.
+
+    Close `chunks` when the client leaves: that cancels the upstream and settles what was produced.
+    """
+
+    passage: Passage
+    headers: HeaderList
+    body: bytes = b""
+    chunks: AsyncGenerator[list[Chunk], None] | None = None
+
+
+def reply_headers(passage: Passage, *, remaining_usd: float | None, streamed: bool) -> HeaderList:
+    """The `x-levelhead-*` headers of an answer; a stream's final cost is in its usage chunk instead."""
+    headers: HeaderList = [
+        (b"x-levelhead-decision-id", passage.id.encode()),
+        (b"x-levelhead-cache", passage.cache.encode()),
+        (b"x-levelhead-attempts", b"%d" % len(passage.trail)),
+    ]
+    model = passage.model
+    if model is not None:
+        headers.append((b"x-levelhead-model", header_value(model.name).encode()))
+        headers.append((b"x-levelhead-tier", header_value(model.tier).encode()))
+    if passage.identity.slot:
+        headers.append((b"x-levelhead-slot", header_value(passage.identity.slot).encode()))
+    if passage.level is not None and passage.reason is not None:
+        headers.append((b"x-levelhead-level", passage.level.name.encode()))
+        headers.append((b"x-levelhead-reason", passage.reason.value.encode()))
+        headers.append((b"x-levelhead-confidence", b"%.3f" % passage.confidence))
+    if passage.decision is not None:
+        headers.append((b"x-levelhead-expected-cost-usd", usd(passage.decision.expected_cost_usd)))
+    if remaining_usd is not None:
+        headers.append((b"x-levelhead-budget-remaining-usd", usd(remaining_usd)))
+    if not streamed:
+        headers.append((b"x-levelhead-cost-usd", usd(passage.cost_usd)))
+        headers.append((b"x-levelhead-baseline-cost-usd", usd(passage.baseline_usd)))
+    return headers
+
+
+def usd(amount: float) -> bytes:
+    """Nine decimals: a nanodollar is the smallest amount there is."""
+    return b"%.9f" % amount
+
+
+def record(passage: Passage, outcome: Ending, error_code: str = "") -> Record:
+    """What metrics and the log are told when a request has ended."""
+    total = perf_counter() - passage.started
+    return Record(
+        id=passage.id,
+        at=passage.at,
+        identity=passage.identity,
+        outcome=outcome,
+        decision=passage.decision,
+        level=passage.level,
+        model=passage.model,
+        usage=passage.usage,
+        cost_usd=passage.cost_usd,
+        baseline_usd=passage.baseline_usd,
+        cache=passage.cache,
+        cache_tier=passage.cache_tier,
+        attempts=tuple(passage.trail),
+        decision_seconds=passage.decided_in,
+        overhead_seconds=max(0.0, total - passage.upstream_seconds),
+        first_byte_seconds=passage.first_byte,
+        total_seconds=total,
+        error_code=error_code,
+        slot_label=_slot_label(passage),
+    )
+
+
+def _slot_label(passage: Passage) -> str:
+    """Bounded for metrics: only declared slots have a name of their own."""
+    if passage.slot is not None:
+        return passage.slot.name
+    return "other" if passage.identity.slot else "none"
+
+
+def unread(ask: Ask, at: float, error: LevelheadError) -> Record:
+    """For a request that was refused before it was understood."""
+    return Record("", at, Identity(ask.key), "refused", error_code=error.code or error.openai_type)

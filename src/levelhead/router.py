@@ -1,0 +1,343 @@
+"""The pipeline: nine steps from a client's bytes to an answer in its dialect.
+
+1 read        `wire.chat`      what does the client ask?
+2 recognise   `wire.identity`  which key, run, slot, session?
+3 recall      `cache`          did we answer exactly this before?
+4 assess      `difficulty`     how hard, and how likely is each model to serve it well?
+5 decide      `policy`         which model?
+6 reserve     `spend`          is the worst case covered?
+7 call        `upstream`       ask, retry, fall back; never after the first byte went out
+8 settle      `spend`          real usage -> cost, metrics, cache
+9 render      `wire.chat`      the client's own dialect, with `x-levelhead-*` headers
+
+Steps 4 and 5 are spelled out in `deciding.py`, 6 to 8 in `calling.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Literal
+
+from .cache import Entry, Seat, SingleFlight, cache_key, cacheable, decode, encode, serving_set
+from .calling import Caller
+from .deciding import Decider, Question
+from .errors import LevelheadError, PermissionDenied, StreamBroken, UpstreamError
+from .passage import Ask, Ending, HeaderList, Passage, Reply, record, reply_headers, unread
+from .ports import AnswerStream, Ledger, Observer, ResponseCache, Upstream
+from .spend import scopes_for
+from .types import (
+    NANOS_PER_USD,
+    Answer,
+    Budget,
+    Chunk,
+    Decision,
+    Identity,
+    Key,
+    Model,
+    Nanos,
+    Reason,
+    Slot,
+    Wire,
+)
+from .upstream import Health
+from .wire import chat as codec
+from .wire.errors import render_error_event
+from .wire.identity import Target, identify, resolve_model
+from .wire.usage import estimate_usage
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """What the pipeline works with; `assemble.py` builds it from a configuration. `timeout`: seconds for a request."""
+
+    models: Mapping[str, Model]
+    tiers: Sequence[str]
+    slots: Mapping[str, Slot]
+    aliases: Mapping[str, str]
+    budgets: Sequence[Budget]
+    decider: Decider
+    ledger: Ledger
+    cache: ResponseCache | None
+    cache_when: Literal["deterministic", "always"]
+    health: Health
+    upstreams: Mapping[Wire, Upstream]
+    observer: Observer
+    timeout: float
+    clock: Callable[[], float]
+
+
+class Pipeline:
+    """Routes requests. Lives in one event loop."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._caller = Caller(
+            rooms.upstreams, rooms.ledger, rooms.decider, rooms.health, rooms.observer, timeout=rooms.timeout
+        )
+        self._flights: SingleFlight[Entry] = SingleFlight()
+        self._pools: dict[tuple[str, str], tuple[tuple[Model, ...], tuple[str, ...]]] = {}
+
+    async def respond(self, ask: Ask) -> Reply:
+        """The whole path. Raises `LevelheadError`; then nothing is charged but what an upstream may have billed."""
+        try:
+            passage = self._open(ask)
+        except LevelheadError as error:
+            self._rooms.observer.finished(unread(ask, self._rooms.clock(), error))
+            raise
+        try:
+            async with AsyncExitStack() as stack:
+                entry, seat = await self._recall(passage, ask.headers, stack)
+                if entry is not None:
+                    return self._replay(passage, entry)
+                self._decide(passage)
+                source = await self._caller.call(passage, lambda most: self._decide(passage, most))
+                if isinstance(source, Answer):
+                    return await self._finish(passage, source, seat)
+                chunks = self._stream(passage, source, seat, stack.pop_all())
+                return Reply(passage, self._headers(passage), chunks=chunks)
+        except LevelheadError as error:
+            ending: Ending = "error" if isinstance(error, UpstreamError) else "refused"
+            self._rooms.observer.finished(record(passage, ending, error.code or error.openai_type))
+            raise
+        except asyncio.CancelledError:
+            self._rooms.observer.finished(record(passage, "cancelled"))
+            raise
+
+    def explain(self, ask: Ask) -> tuple[Decision, Identity]:
+        """Steps 1, 2, 4 and 5: what would be done. Calls no model, spends nothing, records nothing."""
+        passage = self._open(ask)
+        return self._decide(passage), passage.identity
+
+    def model_names(self, key: Key) -> Iterator[tuple[str, str]]:
+        """(name, owner) of everything that `key` may send as `model`."""
+        rooms = self._rooms
+        yield "auto", "levelhead"
+        for slot in rooms.slots:
+            if key.slots is None or slot in key.slots:
+                yield f"auto/{slot}", "levelhead"
+        for tier in rooms.tiers:
+            yield tier, "levelhead"
+        for name, model in rooms.models.items():
+            if key.models is None or name in key.models:
+                yield name, model.wire
+
+    async def aclose(self) -> None:
+        """Flushes the ledger, then closes cache and connections."""
+        await self._rooms.ledger.aclose()
+        if self._rooms.cache is not None:
+            await self._rooms.cache.aclose()
+        for upstream in self._rooms.upstreams.values():
+            await upstream.aclose()
+
+    # 1 read, 2 recognise
+
+    def _open(self, ask: Ask) -> Passage:
+        rooms, key = self._rooms, ask.key
+        chat = codec.read_request(ask.raw)
+        target = resolve_model(
+            chat.model, models=rooms.models, tiers=rooms.tiers, slots=rooms.slots, aliases=rooms.aliases
+        )
+        who = identify(chat, ask.headers, key, slots=rooms.slots, aliases=rooms.aliases, target=target)
+        if key.slots is not None and who.slot not in key.slots:
+            raise PermissionDenied("This key may use its own slots only.", param="model")
+        slot = rooms.slots.get(who.slot) if who.slot else None
+        passage = Passage(key, rooms.clock(), chat, target, who, slot)
+        passage.scopes = scopes_for(rooms.budgets, who)
+        return passage
+
+    # 3 recall
+
+    async def _recall(
+        self, passage: Passage, headers: Mapping[str, str], stack: AsyncExitStack
+    ) -> tuple[Entry | None, Seat[Entry] | None]:
+        """A stored answer, or else a seat in the flight that will make it; neither where the cache has no part."""
+        rooms, target = self._rooms, passage.target
+        if rooms.cache is None:
+            return None, None
+        use = cacheable(passage.chat, rooms.cache_when, headers.get("x-levelhead-cache"))
+        if not use.write:
+            return None, None
+        key = passage.cache_key = cache_key(
+            passage.chat,
+            tenant=passage.key.name,
+            slot=passage.identity.slot,
+            models=self._pool(target)[1],
+            pinned=None if target.kind == "auto" else target.name,
+        )
+        if not use.read:
+            return None, None
+        passage.cache = "miss"
+        found = await rooms.cache.get(key)
+        if found is not None and (entry := decode(found[0])) is not None:
+            passage.cache_tier = found[1]
+            return entry, None
+        seat = await stack.enter_async_context(self._flights.join(key))
+        passage.cache_tier = "flight" if seat.value is not None else ""
+        return seat.value, seat
+
+    def _replay(self, passage: Passage, entry: Entry) -> Reply:
+        passage.cache, passage.cache_key = "hit", None
+        passage.model = self._rooms.models.get(entry.model)
+        passage.level, passage.confidence, passage.reason = entry.level, entry.confidence, Reason.CACHE
+        passage.baseline_usd = entry.baseline_usd
+        self._rooms.observer.finished(record(passage, "cached"))
+        chat = passage.chat
+        if not chat.stream:
+            return Reply(passage, self._headers(passage), body=entry.body)
+        chunks = codec.answer_chunks(Answer(entry.completion(), entry.usage, entry.finish), chat)
+        return Reply(passage, self._headers(passage), chunks=_once(chunks))
+
+    # 4 assess, 5 decide
+
+    def _decide(self, passage: Passage, most: Nanos | None = None) -> Decision:
+        """`most`: nanodollars that turned out to be too much, when this is a second decision."""
+        began = perf_counter()
+        rooms = self._rooms
+        remaining = rooms.ledger.remaining(passage.scopes) if passage.scopes else None
+        if most is not None:
+            remaining = most - 1 if remaining is None else min(most - 1, remaining)
+        question = Question(
+            passage.chat,
+            passage.key,
+            self._pool(passage.target)[0],
+            passage.slot,
+            passage.target.kind != "auto",
+            remaining,
+            passage.at,
+        )
+        assessment = passage.decision.assessment if passage.decision else rooms.decider.assess(passage.chat)
+        decision = passage.decision = rooms.decider.decide(question, assessment)
+        passage.level, passage.confidence, passage.reason = assessment.level, assessment.confidence, decision.reason
+        passage.baseline = rooms.decider.baseline(question)
+        passage.decided_in += perf_counter() - began
+        return decision
+
+    def _pool(self, target: Target) -> tuple[tuple[Model, ...], tuple[str, ...]]:
+        """The models that a target leaves open, and their names for the cache's key."""
+        at = (target.kind, target.name)
+        known = self._pools.get(at)
+        if known is None:
+            every = self._rooms.models.values()
+            if target.kind == "model":
+                models = tuple(m for m in every if m.name == target.name)
+            else:
+                models = tuple(m for m in every if target.kind == "auto" or m.tier == target.name)
+            known = self._pools[at] = models, serving_set(models)
+        return known
+
+    # 8 settle, 9 render
+
+    async def _finish(self, passage: Passage, answer: Answer, seat: Seat[Entry] | None) -> Reply:
+        await self._caller.charge(passage, answer.usage)
+        body = codec.render_answer(answer)
+        self._store(passage, answer, body, seat)
+        self._rooms.observer.finished(record(passage, "ok"))
+        return Reply(passage, self._headers(passage), body=body)
+
+    async def _stream(
+        self, passage: Passage, stream: AnswerStream, seat: Seat[Entry] | None, held: AsyncExitStack
+    ) -> AsyncGenerator[list[Chunk], None]:
+        """Passes chunks on; settles, stores and reports when the stream ends in whatever way."""
+        ending: Ending = "cancelled"
+        code = ""
+        collector = codec.Collector() if passage.cache_key is not None else None
+        began = perf_counter()
+        try:
+            async for chunks in stream:
+                if stream.usage is not None and not passage.charged:
+                    await self._caller.charge(passage, stream.usage)
+                if collector is not None:
+                    collector.add(chunks)
+                yield chunks
+            ending = "ok"
+            if collector is not None:
+                answer = collector.answer()
+                self._store(passage, answer, codec.render_answer(answer), seat)
+        except LevelheadError as error:
+            ending, code = "error", error.code or error.openai_type
+            raise
+        finally:
+            passage.upstream_seconds += perf_counter() - began
+            await stream.aclose()
+            if not passage.charged:
+                await self._caller.charge(passage, estimate_usage(passage.chat, stream.output_bytes))
+            self._rooms.observer.finished(record(passage, ending, code))
+            await held.aclose()
+
+    def _store(self, passage: Passage, answer: Answer, body: bytes, seat: Seat[Entry] | None) -> None:
+        if passage.cache_key is None or self._rooms.cache is None:
+            return
+        assert passage.model is not None
+        entry = Entry(
+            body=body,
+            finish=answer.finish,
+            model=passage.model.name,
+            tier=passage.model.tier,
+            reason=passage.decided.reason.value,
+            level=passage.level,
+            confidence=passage.confidence,
+            cost_usd=passage.cost_usd,
+            baseline_usd=passage.baseline_usd,
+            usage=passage.usage,
+        )
+        self._rooms.cache.put(passage.cache_key, encode(entry))
+        if seat is not None:
+            seat.land(entry)
+
+    def _headers(self, passage: Passage) -> HeaderList:
+        left = self._rooms.ledger.remaining(passage.scopes) if passage.scopes else None
+        remaining_usd = None if left is None else left / NANOS_PER_USD
+        return reply_headers(passage, remaining_usd=remaining_usd, streamed=passage.chat.stream)
+
+
+async def frames(reply: Reply) -> AsyncGenerator[bytes, None]:
+    """A stream as it goes out. A failure after the first byte becomes an error event: nothing else can be said then."""
+    passage = reply.passage
+    assert reply.chunks is not None
+    include_usage = passage.chat.include_usage
+    try:
+        async for chunks in reply.chunks:
+            frame = codec.render_chunks(chunks, include_usage=include_usage, cost_usd=passage.cost_usd)
+            if frame:
+                yield frame
+        yield codec.DONE
+    except StreamBroken as error:
+        yield render_error_event(error, passage.chat.dialect)
+    finally:
+        await reply.chunks.aclose()
+
+
+async def _once(chunks: list[Chunk]) -> AsyncGenerator[list[Chunk], None]:
+    yield chunks
+
+
+def explanation(decision: Decision, id: str | None = None) -> dict[str, object]:
+    """A decision as the JSON of `levelhead explain --json` and `POST /v1/explain`."""
+    assessment = decision.assessment
+    return {
+        "id": id,
+        "level": str(assessment.level),
+        "difficulty": round(assessment.difficulty, 4),
+        "confidence": round(assessment.confidence, 4),
+        "slot": decision.slot,
+        "models": {
+            c.model.name: {
+                "success": round(c.success, 4),
+                "expected_cost_usd": round(c.expected_cost_usd, 9),
+                "eligible": c.eligible,
+                "why_not": c.why_not,
+            }
+            for c in decision.candidates
+        },
+        "decision": {
+            "model": decision.model.name,
+            "tier": decision.tier,
+            "reason": str(decision.reason),
+            "expected_cost_usd": round(decision.expected_cost_usd, 9),
+            "baseline_cost_usd": round(decision.baseline_cost_usd, 9),
+        },
+    }

@@ -1,0 +1,118 @@
+"""Who may ask: keys, the admin key, request rates, and the rules of a proxy without keys."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from collections.abc import Callable, Mapping, Sequence
+from urllib.parse import urlsplit
+
+from ..config import ApiKey, is_loopback
+from ..errors import InvalidRequest, PermissionDenied, RateLimited, Unauthenticated
+from ..types import Key, Secret
+
+Headers = Mapping[str, str]
+
+
+def bearer(headers: Headers) -> str | None:
+    """The API key a client sent, in either vendor's header."""
+    given = headers.get("authorization")
+    if given is not None and given[:7].lower() == "bearer ":
+        return given[7:].strip()
+    return headers.get("x-api-key")
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
+
+
+class Access:
+    """Authenticates requests. Keys are kept as SHA-256 digests: looking one up leaks nothing about another.
+
+    Without keys the proxy is open to this machine alone: then a request must name a loopback `Host`, carry no foreign
+    `Origin` and send JSON, so that no web page and no rebound DNS name can spend the owner's money.
+    """
+
+    def __init__(
+        self,
+        keys: Sequence[ApiKey],
+        *,
+        admin: Secret | None = None,
+        metrics: Secret | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._keys = {_digest(known.secret.reveal()): known.key for known in keys}
+        self._admin = _digest(admin.reveal()) if admin else None
+        self._metrics = _digest(metrics.reveal()) if metrics else None
+        self._buckets: dict[str, _Bucket] = {
+            key.name: _Bucket(key.requests_per_minute, clock)
+            for key in self._keys.values()
+            if key.requests_per_minute is not None
+        }
+        self._open_key = Key("local")
+        self.open = not keys
+
+    def key(self, headers: Headers) -> Key:
+        """The caller. Raises `Unauthenticated`, `RateLimited`, or `PermissionDenied` for a foreign page."""
+        if self.open:
+            self._refuse_foreign(headers)
+            return self._open_key
+        given = bearer(headers)
+        if not given:
+            raise Unauthenticated("No API key: send it as 'Authorization: Bearer ...' or 'x-api-key'.")
+        key = self._keys.get(_digest(given))
+        if key is None:
+            raise Unauthenticated("This API key isn't known here.")
+        bucket = self._buckets.get(key.name)
+        if bucket is not None:
+            bucket.take()
+        return key
+
+    def require_json(self, headers: Headers) -> None:
+        """An open proxy takes nothing that a web page's plain form could send. Raises `InvalidRequest`."""
+        if self.open and headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            raise InvalidRequest("Send 'Content-Type: application/json'.", param="content-type")
+
+    def require_admin(self, headers: Headers) -> None:
+        """For pages about everybody. Without an admin key they are open to this machine, as the proxy itself is."""
+        self._require(headers, (self._admin,))
+
+    def require_metrics(self, headers: Headers) -> None:
+        self._require(headers, (self._metrics, self._admin))
+
+    def _require(self, headers: Headers, wanted: tuple[bytes | None, ...]) -> None:
+        known = [digest for digest in wanted if digest is not None]
+        if not known:
+            self._refuse_foreign(headers)
+            return
+        given = _digest(bearer(headers) or "")
+        if sum(hmac.compare_digest(given, digest) for digest in known) == 0:
+            raise Unauthenticated("This page needs the admin key.")
+
+    def _refuse_foreign(self, headers: Headers) -> None:
+        host = urlsplit("//" + headers.get("host", "")).hostname or ""
+        if not is_loopback(host):
+            raise PermissionDenied("Without keys this proxy answers to loopback host names only.", param="host")
+        origin = headers.get("origin")
+        if origin is not None and not is_loopback(urlsplit(origin).hostname or ""):
+            raise PermissionDenied("Without keys this proxy refuses web pages of other origins.", param="origin")
+
+
+class _Bucket:
+    """A token bucket of one minute's requests; refuses with the seconds until the next token."""
+
+    def __init__(self, per_minute: int, clock: Callable[[], float]) -> None:
+        self._rate = per_minute / 60.0
+        self._most = float(per_minute)
+        self._tokens = float(per_minute)
+        self._clock = clock
+        self._at = clock()
+
+    def take(self) -> None:
+        now = self._clock()
+        self._tokens = min(self._most, self._tokens + max(0.0, now - self._at) * self._rate)
+        self._at = now
+        if self._tokens < 1.0:
+            raise RateLimited("Too many requests with this key.", retry_after=(1.0 - self._tokens) / self._rate)
+        self._tokens -= 1.0

@@ -1,0 +1,128 @@
+"""Runs the proxy: uvicorn on uvloop, one process or several, a line when it is ready, a drain on SIGTERM."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from ..config import VARIABLE, Config, load
+from ..errors import ConfigError
+from ..observe import configure_logging, prepare_multiprocess
+from .access import Access
+from .app import App
+
+MAX_BODY = 16 * 1024 * 1024
+DRAIN_SECONDS = 30
+KEEP_ALIVE_SECONDS = 75
+READY_WITHIN = 60.0
+
+
+def run(config: Config, *, host: str, port: int, workers: int = 1, file: Path | None = None) -> None:
+    """Serves until a signal ends it. `file`: where `config` was read from, for worker processes to read it too.
+
+    Raises `ConfigError` for a public bind without keys, or an address that can't be bound.
+    """
+    config.check_bind(host)
+    configure_logging()
+    listener = _bind(host, port)
+    shown = f"[{host}]" if ":" in host else host
+    url = f"http://{shown}:{listener.getsockname()[1]}"
+    if config.simulated:
+        print("levelhead: no model is configured; the simulated pair answers", file=sys.stderr)
+    if workers == 1:
+        _Server(_settings(create_app(config)), url).run([listener])
+        return
+    with tempfile.TemporaryDirectory(prefix="levelhead-metrics-") as directory:
+        prepare_multiprocess(Path(directory))
+        if file is not None:
+            os.environ[VARIABLE] = str(file.absolute())
+        settings = _settings("levelhead.serve.server:worker", workers=workers)
+        threading.Thread(target=_announce_when_ready, args=(url,), daemon=True).start()
+        Multiprocess(settings, [listener]).run()
+
+
+def create_app(config: Config) -> App:
+    """The ASGI application for a configuration, to run under any ASGI server with lifespan support."""
+    from ..assemble import assemble  # after prepare_multiprocess: it imports prometheus_client
+
+    house = assemble(config)
+    access = Access(
+        config.keys(),
+        admin=config.secret(config.server.admin_key_env),
+        metrics=config.secret(config.server.metrics_token_env),
+    )
+    return App(house.pipeline, access, house.metrics.exposition, max_body=MAX_BODY)
+
+
+def worker() -> App:
+    """What each worker process of a multi-worker server builds for itself."""
+    configure_logging()
+    return create_app(load())
+
+
+class _Server(uvicorn.Server):
+    """Says when it is ready, on one line of standard output."""
+
+    def __init__(self, settings: uvicorn.Config, url: str) -> None:
+        super().__init__(settings)
+        self._url = url
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            _announce(self._url)
+
+
+def _settings(app: App | str, workers: int = 1) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        factory=isinstance(app, str),
+        workers=workers,
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host.strip("[]"), port))
+    except OSError as error:
+        listener.close()
+        raise ConfigError(f"server: can't listen on {host} port {port}: {error.strerror}") from None
+    listener.setblocking(False)
+    return listener
+
+
+def _announce(url: str) -> None:
+    print(f"levelhead is ready on {url}", flush=True)
+
+
+def _announce_when_ready(url: str) -> None:
+    """A parent learns that its workers serve by asking one."""
+    deadline = time.monotonic() + READY_WITHIN
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"{url}/readyz", timeout=1):  # noqa: S310 - our own http URL
+                return _announce(url)
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    return None
