@@ -212,7 +212,8 @@ class Pipeline:
         assessment = passage.decision.assessment if passage.decision else rooms.decider.assess(passage.chat)
         decision = passage.decision = rooms.decider.decide(question, assessment)
         passage.level, passage.confidence, passage.reason = assessment.level, assessment.confidence, decision.reason
-        passage.baseline = rooms.decider.baseline(question)
+        # Who names a model has chosen by themselves: that saves nothing, and costs nothing more.
+        passage.baseline = decision.model if question.pinned else rooms.decider.baseline(question)
         passage.decided_in += perf_counter() - began
         return decision
 
@@ -272,6 +273,8 @@ class Pipeline:
         if passage.cache_key is None or self._rooms.cache is None:
             return
         assert passage.model is not None
+        if passage.decided.reason is Reason.BUDGET:
+            return  # a cheaper or shorter answer than was wanted: the next one to ask may have more money
         entry = Entry(
             body=body,
             finish=answer.finish,

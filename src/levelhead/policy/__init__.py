@@ -1,6 +1,6 @@
 """Assessment -> Decision. Pure functions: no clock, no network, no state."""
 
-from .choose import Offer, choose
-from .gates import first_gate
+from .choose import Choice, Offer, choose
+from .gates import FIELD_OF_NEED, first_gate, unmet_needs
 
-__all__ = ["Offer", "choose", "first_gate"]
+__all__ = ["FIELD_OF_NEED", "Choice", "Offer", "choose", "first_gate", "unmet_needs"]

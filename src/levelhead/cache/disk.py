@@ -1,0 +1,218 @@
+"""The second tier: diskcache, with the pickle taken out.
+
+diskcache 5.6.3 unpickles what lies in its files (CVE-2025-69872): a row whose mode says pickle, and a key whose raw
+flag is 0. Whoever can write to the directory then runs code in this process. Here keys and values are bytes, everything
+else that a row may claim is refused, values live in the database (so that no row names a file to read or delete), and
+the directory must be ours alone. A store that fails is a miss, never an error.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import stat
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from threading import Condition, Thread
+from typing import Any, NoReturn
+
+import diskcache
+
+log = logging.getLogger(__name__)
+
+MAX_VALUE_BYTES = 8_000_000
+_QUEUE_BYTES = 64_000_000
+_BATCH = 32  # one commit for this many writes; another process may wait for it
+_LOCK_SECONDS = 0.25  # how long a read or a batch waits for another process
+_MODE_RAW = 1
+
+
+class RefusedRow(Exception):
+    """A row that this cache would never have written."""
+
+
+class BytesDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
+    """Bytes in, bytes out: no pickle, no text, no files, in any operation of `diskcache.Cache`."""
+
+    def put(self, key: object) -> tuple[Any, bool]:
+        if type(key) is not bytes:
+            raise RefusedRow("keys are bytes")
+        return sqlite3.Binary(key), True
+
+    def get(self, key: object, raw: object) -> bytes:
+        if raw != 1 or type(key) is not bytes:
+            raise RefusedRow("a key that isn't raw bytes")
+        return key
+
+    def store(self, value: object, read: bool, key: object = None) -> tuple[int, int, None, Any]:
+        if type(value) is not bytes or read:
+            raise RefusedRow("values are bytes")
+        return 0, _MODE_RAW, None, sqlite3.Binary(value)
+
+    def fetch(self, mode: object, filename: object, value: object, read: bool) -> bytes:
+        if mode != _MODE_RAW or filename is not None or type(value) is not bytes or read:
+            raise RefusedRow("a value that isn't raw bytes")
+        return value
+
+    def filename(self, key: object = None, value: object = None) -> NoReturn:
+        raise RefusedRow("values live in the database")
+
+    def remove(self, file_path: object) -> None:
+        """Called for the file that a row names when the row goes: none of ours names one."""
+
+
+class DiskTier:
+    """Reads inline (tens of microseconds, less than a hop to a thread), writes behind in one thread.
+
+    `lost(result)` is told of everything that went wrong: `dropped` (the queue was full), `failed` (SQLite or the file
+    system said no), `refused` (a row nobody here wrote). A database that is damaged switches the tier off.
+    """
+
+    name = "disk"
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        ttl_seconds: float,
+        max_bytes: int,
+        lost: Callable[[str], None] = lambda result: None,
+    ) -> None:
+        self._ttl = ttl_seconds
+        self._lost = lost
+        self._wake = Condition()
+        self._queue: deque[tuple[bytes, bytes]] = deque()
+        self._queued_bytes = 0
+        self._writing = False
+        self._closing = False
+        self._writer: Thread | None = None
+        self._cache: Any = None
+        try:
+            self._cache = _open(private_directory(directory), max_bytes)
+        except Exception as error:  # whatever lies in that directory, the proxy starts
+            self._lost("failed")
+            log.warning("the response cache on disk is off: %s", _plain(error))
+
+    @property
+    def on(self) -> bool:
+        return self._cache is not None
+
+    def get(self, key: bytes) -> tuple[bytes, float] | None:
+        """The value and the seconds it has left to live."""
+        cache = self._cache
+        if cache is None:
+            return None
+        try:
+            value, expires = cache.get(key, expire_time=True)
+        except Exception as error:  # a failing store is a miss
+            self._failed(error)
+            return None
+        if value is None or expires is None:
+            return None
+        return value, expires - time.time()
+
+    def put(self, key: bytes, value: bytes) -> None:
+        if self._cache is None or len(value) > MAX_VALUE_BYTES:
+            return
+        with self._wake:
+            if self._closing or self._queued_bytes + len(value) > _QUEUE_BYTES:
+                self._lost("dropped")
+                return
+            self._queue.append((key, value))
+            self._queued_bytes += len(value)
+            if self._writer is None or not self._writer.is_alive():  # not alive: this is a forked child
+                self._writer = Thread(target=self._write_behind, name="levelhead-cache", daemon=True)
+                self._writer.start()
+            self._wake.notify_all()
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Waits until everything queued is written or lost; False when that took longer than `timeout` seconds."""
+        with self._wake:
+            return self._wake.wait_for(lambda: not self._queue and not self._writing, timeout)
+
+    def close(self, timeout: float = 5.0) -> None:
+        with self._wake:
+            self._closing = True
+            self._wake.notify_all()
+        if self._writer is not None:
+            self._writer.join(timeout)
+        cache, self._cache = self._cache, None
+        if cache is not None:
+            cache.close()  # this thread's connection; the writer closed its own
+
+    def _write_behind(self) -> None:
+        cache = self._cache
+        while batch := self._next_batch():
+            try:
+                if self._cache is not None:
+                    with cache.transact():
+                        for key, value in batch:
+                            cache.set(key, value, expire=self._ttl)
+            except Exception as error:  # a full disk loses the batch, not the thread
+                self._failed(error, len(batch))
+        cache.close()
+
+    def _next_batch(self) -> list[tuple[bytes, bytes]]:
+        with self._wake:
+            self._writing = False
+            self._wake.notify_all()
+            self._wake.wait_for(lambda: self._queue or self._closing)
+            batch = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
+            self._queued_bytes -= sum(len(value) for _, value in batch)
+            self._writing = bool(batch)
+            return batch
+
+    def _failed(self, error: Exception, count: int = 1) -> None:
+        for _ in range(count):
+            self._lost("refused" if isinstance(error, RefusedRow) else "failed")
+        damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
+        cache = self._cache
+        if damaged and cache is not None:
+            self._cache = None
+            with suppress(Exception):
+                cache.close()
+            log.warning("the response cache on disk is off: %s", _plain(error))
+
+
+def _open(directory: Path, max_bytes: int) -> Any:
+    return diskcache.Cache(
+        str(directory),
+        timeout=_LOCK_SECONDS,
+        disk=BytesDisk,
+        size_limit=max_bytes,
+        eviction_policy="least-recently-stored",  # the one that lets a read be only a read
+        statistics=0,
+        tag_index=0,
+        sqlite_mmap_size=0,  # a damaged file must be an error, not SIGBUS
+        sqlite_trusted_schema=0,
+    )
+
+
+def private_directory(path: Path) -> Path:
+    """`path` with mode 0700, made if need be. Raises `PermissionError` for one that others could have filled."""
+    path = path.absolute()
+    if os.path.expandvars(path) != str(path):
+        raise PermissionError(f"{path} holds a $NAME that the store would expand")
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = path.lstat()
+    if not stat.S_ISDIR(status.st_mode):
+        raise PermissionError(f"{path} is a symbolic link; name the directory itself")
+    if status.st_uid != os.geteuid():
+        raise PermissionError(f"{path} belongs to another user")
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise PermissionError(f"{path} is writable by others; empty it and chmod it to 700")
+    for parent in path.resolve().parents:
+        mode = parent.stat().st_mode
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            raise PermissionError(f"{parent}, above {path}, is writable by everyone")
+    if stat.S_IMODE(status.st_mode) != 0o700:
+        path.chmod(0o700)
+    return path
+
+
+def _plain(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,278 @@
+"""What happened, for Prometheus: base units, bounded labels, every series there from the start."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import product
+from typing import Generic, Literal, TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, values
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.samples import Sample
+
+from .._version import __version__
+from ..types import Attempt, Balance, Level, Model, Reason, Record
+from .labels import BREAKER, CACHE_TIERS, LOST, NONE, OUTCOMES, TOKEN_TYPES, Labels
+from .workers import VARIABLE
+
+log = logging.getLogger(__name__)
+
+BreakerState = Literal["closed", "half_open", "open"]
+M = TypeVar("M", bound=MetricWrapperBase)
+
+_DECISION_BUCKETS = (0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05)
+_OVERHEAD_BUCKETS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
+_TTFT_BUCKETS = (0.05, 0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 20, 60, 120)
+_TEXT = "text/plain"
+_OPENMETRICS = "application/openmetrics-text"
+
+
+class _Family(dict[tuple[str, ...], M], Generic[M]):
+    """A metric's children by label values: a look-up here costs a tenth of `labels()`."""
+
+    def __init__(self, metric: M) -> None:
+        super().__init__()
+        self._metric = metric
+
+    def __missing__(self, labels: tuple[str, ...]) -> M:
+        child = self[labels] = self._metric.labels(*labels)
+        return child
+
+    def seed(self, *choices: Iterable[str]) -> None:
+        for labels in product(*choices):
+            self[labels]
+
+
+class _Instruments:
+    """Every metric that is counted as it happens. Names and labels are part of the contract."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, labels: str, text: str) -> _Family[Counter]:
+            return _Family(Counter(name, text, labels.split(), namespace="levelhead", registry=registry))
+
+        def seconds(name: str, labels: str, text: str, buckets: Sequence[float]) -> Histogram:
+            return Histogram(name, text, labels.split(), namespace="levelhead", registry=registry, buckets=buckets)
+
+        self.requests = counter("requests", "slot tier model outcome", "Requests by how they ended")
+        self.decisions = counter("decisions", "slot level tier reason", "Decisions by task level, chosen tier and why")
+        self.decision_seconds = seconds("decision_seconds", "", "Time to assess a task and decide", _DECISION_BUCKETS)
+        self.overhead_seconds = seconds("overhead_seconds", "", "Time a request spent in levelhead", _OVERHEAD_BUCKETS)
+        self.ttft = _Family(seconds("ttft_seconds", "model", "Time to the first byte of an answer", _TTFT_BUCKETS))
+        self.attempts = counter("upstream_attempts", "model outcome code", "Upstream calls by how they ended")
+        self.tokens = counter("tokens", "slot model type", "Tokens billed by upstreams; output includes reasoning")
+        self.cost = counter("cost_usd", "slot level tier model kind", "Money paid to upstreams, and what for")
+        self.baseline = counter("baseline_cost_usd", "slot level", "What always-strong would have cost")
+        self.saved = counter(
+            "saved_usd", "slot by", "Cost below the baseline; less excess_usd it is baseline_cost_usd minus cost_usd"
+        )
+        self.excess = counter("excess_usd", "slot", "Cost above the baseline")
+        self.downgrades = counter("downgrades", "reason", "Weaker answers than wanted, for want of money or health")
+        self.cache = counter(
+            "cache_requests",
+            "tier result",
+            "Requests by what the cache did (hit, miss, bypass); stores that were lost (dropped, failed, refused)",
+        )
+        self.overrun = Counter(
+            "budget_overrun_usd", "Cost beyond what was reserved", namespace="levelhead", registry=registry
+        )
+        self.breaker = _Family(
+            Gauge(
+                "breaker_state",
+                "Circuit breaker: 0 closed, 1 half open, 2 open",
+                ("model",),
+                namespace="levelhead",
+                registry=registry,
+                multiprocess_mode="livemax",
+            )
+        )
+
+    def seed(self, labels: Labels) -> None:
+        """Zeros for what can happen: `rate()` and an alert see the first event only where there was a zero."""
+        levels = [level.name for level in Level]
+        decided = [reason.value for reason in Reason if reason is not Reason.CACHE]
+        self.decisions.seed(labels.slots, levels, labels.tiers, decided)
+        self.baseline.seed(labels.slots, levels)
+        self.saved.seed(labels.slots, ("routing", "cache"))
+        self.excess.seed(labels.slots)
+        self.downgrades.seed(("budget", "fallback"))
+        self.requests.seed(labels.slots, (NONE,), (NONE,), ("refused", "error", "cancelled"))
+        for model, tier in labels.models.items():
+            self.requests.seed(labels.slots, (tier,), (model,), OUTCOMES)
+            self.tokens.seed(labels.slots, (model,), TOKEN_TYPES)
+            self.cost.seed(labels.slots, levels, (tier,), (model,), ("answer",))
+            self.attempts.seed((model,), ("ok", "cancelled"), (NONE,))
+            self.ttft.seed((model,))
+            self.breaker.seed((model,))
+        self.cache.seed((NONE,), ("miss", "bypass"))
+        self.cache.seed(("memory", "disk", "flight"), ("hit",))
+        self.cache.seed(("disk",), LOST)
+
+
+class PrometheusObserver:
+    """`ports.Observer`, and the `/metrics` page. Safe in threads; one for each process.
+
+    `models`, `slots` and `keys` are the configured ones: any other slot is labelled `other`, no slot `none`.
+    `balances` is read on the event loop at each scrape, `breaker` tells a model's state. In multi-worker mode
+    (`workers.prepare_multiprocess`) any worker's page shows all of them together, exactly.
+    """
+
+    def __init__(
+        self,
+        *,
+        models: Sequence[Model],
+        slots: Iterable[str] = (),
+        keys: Iterable[str] = (),
+        balances: Callable[[], Sequence[Balance]] | None = None,
+        breaker: Callable[[str], BreakerState] | None = None,
+    ) -> None:
+        directory = os.environ.get(VARIABLE)
+        if directory and not getattr(values.ValueClass, "_multiprocess", False):
+            raise RuntimeError("prometheus_client was imported before prepare_multiprocess")
+        self._labels = Labels(models=models, slots=slots, keys=keys)
+        self._balances = balances
+        self._breaker = breaker
+        self._rendering = asyncio.Lock()
+        self._complaints: set[str] = set()
+        registry = CollectorRegistry()
+        self._counts = _Instruments(registry)
+        self._counts.seed(self._labels)
+        self._shown: CollectorRegistry | MultiProcessCollector = registry
+        if directory:
+            self._shown = MultiProcessCollector(None, directory)  # type: ignore[no-untyped-call]
+        else:
+            ProcessCollector(registry=registry)
+
+    def attempted(self, attempt: Attempt) -> None:
+        model = self._labels.model(attempt.model)
+        self._counts.attempts[model, attempt.outcome, self._labels.code(attempt.code)].inc()
+        if self._breaker is not None:
+            self._counts.breaker[(model,)].set(BREAKER[self._breaker(attempt.model)])
+
+    def finished(self, record: Record) -> None:
+        try:
+            self._finished(record)
+        except Exception:  # the port's promise: an answer must not fail for a metric
+            self._complain("a request was not counted")
+
+    def cache_lost(self, tier: str, result: str) -> None:
+        """A store that didn't happen: `dropped`, `failed` or `refused`."""
+        self._counts.cache[tier if tier in CACHE_TIERS else NONE, result].inc()
+
+    def overran(self, usd: float) -> None:
+        """A settlement above its reservation."""
+        if usd > 0:
+            self._counts.overrun.inc(usd)
+
+    async def exposition(self, accept: str = _TEXT) -> tuple[bytes, str]:
+        """The page and its content type, OpenMetrics where `accept` names it first; rendered off the event loop."""
+        asked = (part.partition(";")[0].strip().lower() for part in accept.split(","))
+        # the encoder is chosen by what we say: it trips over odd versions, and would echo them in the content type
+        encode, content_type = choose_encoder(next((kind for kind in asked if kind in (_TEXT, _OPENMETRICS)), _TEXT))
+        async with self._rendering:  # scrapers that pile up wait in a line
+            page = _Page(self._shown, self._now())
+            return await asyncio.to_thread(encode, page), content_type
+
+    def _complain(self, what: str) -> None:
+        """Once: what fails for one request fails for a thousand a second."""
+        if what not in self._complaints:
+            self._complaints.add(what)
+            log.exception(what)
+
+    def _finished(self, record: Record) -> None:
+        counts, slot = self._counts, self._labels.slot(record.slot_label)
+        tier, model = self._labels.served(record.model)
+        counts.requests[slot, tier, model, record.outcome].inc()
+        counts.overhead_seconds.observe(record.overhead_seconds)
+        hit = record.cache == "hit"
+        counts.cache[record.cache_tier if hit and record.cache_tier in CACHE_TIERS else NONE, record.cache].inc()
+        level = NONE if record.level is None else record.level.name
+        if record.decision is not None:
+            level = record.decision.level.name
+            self._decided(record, slot, level)
+        if record.first_byte_seconds is not None and record.model is not None:
+            counts.ttft[(model,)].observe(record.first_byte_seconds)
+        if record.outcome != "cached":
+            self._used(record, slot, model)
+        self._paid(record, slot, level, tier, model)
+
+    def _decided(self, record: Record, slot: str, level: str) -> None:
+        decision = record.decision
+        assert decision is not None
+        tier, _ = self._labels.served(decision.model)
+        self._counts.decisions[slot, level, tier, decision.reason.value].inc()
+        self._counts.decision_seconds.observe(record.decision_seconds)
+        if decision.reason is Reason.BUDGET:
+            self._counts.downgrades[("budget",)].inc()
+        elif record.model is not None and record.model.tier_rank < decision.model.tier_rank:
+            self._counts.downgrades[("fallback",)].inc()
+
+    def _used(self, record: Record, slot: str, model: str) -> None:
+        usage, tokens = record.usage, self._counts.tokens
+        if usage.input:
+            tokens[slot, model, "input"].inc(usage.input)
+        if usage.cached_input:
+            tokens[slot, model, "cached_input"].inc(usage.cached_input)
+        if usage.cache_write or usage.cache_write_1h:
+            tokens[slot, model, "cache_write"].inc(usage.cache_write + usage.cache_write_1h)
+        if usage.output:
+            tokens[slot, model, "output"].inc(usage.output)
+
+    def _paid(self, record: Record, slot: str, level: str, tier: str, model: str) -> None:
+        """Saved minus excess is baseline minus cost, always: counters can't fall, so a loss has its own."""
+        cost, baseline = record.cost_usd, record.baseline_usd
+        if cost > 0:
+            self._counts.cost[slot, level, tier, model, "answer"].inc(cost)
+        if baseline > 0:
+            self._counts.baseline[slot, level].inc(baseline)
+        if baseline > cost:
+            self._counts.saved[slot, "cache" if record.outcome == "cached" else "routing"].inc(baseline - cost)
+        elif cost > baseline:
+            self._counts.excess[(slot,)].inc(cost - baseline)
+
+    def _now(self) -> list[Metric]:
+        """What is read when asked for."""
+        build = GaugeMetricFamily("levelhead_build_info", "The running version", labels=("version",))
+        build.add_metric((__version__,), 1)
+        if self._breaker is not None:
+            for model in self._labels.models:
+                self._counts.breaker[(model,)].set(BREAKER[self._breaker(model)])
+        if self._balances is None:
+            return [build]
+        budget = GaugeMetricFamily("levelhead_budget_usd", "Budgets in USD", labels=("scope", "kind"))
+        try:
+            for scope, sums in self._labels.budgets(self._balances()).items():
+                for kind, usd in zip(("limit", "spent", "reserved"), sums, strict=True):
+                    budget.add_metric((scope, kind), usd)
+        except Exception:  # a ledger out of reach must not take the page with it
+            self._complain("budgets could not be read")
+        return [build, budget]
+
+
+class _Page:
+    """What the encoders iterate over: the counts without their `_created` twins, then what was read just now."""
+
+    def __init__(self, counted: CollectorRegistry | MultiProcessCollector, now: Iterable[Metric]) -> None:
+        self._counted = counted
+        self._now = now
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._counted.collect():
+            metric.samples = _unhurried(metric.samples)  # the encoders only iterate
+            yield metric
+        yield from self._now
+
+
+def _unhurried(samples: Iterable[Sample]) -> Iterator[Sample]:
+    """Gives way to the event loop's thread every half millisecond, which else waits five for the interpreter lock."""
+    for i, sample in enumerate(samples):
+        if not sample.name.endswith("_created"):
+            yield sample
+        if i % 50 == 49:
+            time.sleep(0.0002)
