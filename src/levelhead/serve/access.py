@@ -74,6 +74,9 @@ class Access:
         if self.open and headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise InvalidRequest("Send 'Content-Type: application/json'.", param="content-type")
 
+    def is_admin(self, headers: Headers) -> bool:
+        return self._admin is not None and hmac.compare_digest(_digest(bearer(headers) or ""), self._admin)
+
     def require_admin(self, headers: Headers) -> None:
         """For pages about everybody. Without an admin key they are open to this machine, as the proxy itself is."""
         self._require(headers, (self._admin,))

@@ -14,6 +14,7 @@ import orjson
 from ..errors import InvalidRequest, LevelheadError, ModelNotFound, NotFound
 from ..passage import Ask
 from ..router import Pipeline, explanation, frames
+from ..spend import as_json
 from ..wire.errors import render_error
 from .access import Access
 from .http import ClientGone, HeaderList, Receive, Send, Watch, headers_of, read_body, send_body, send_stream
@@ -62,6 +63,7 @@ class App:
             "/v1/chat/completions": {"POST": self._chat},
             "/v1/explain": {"POST": self._explain},
             "/v1/models": {"GET": self._models},
+            "/v1/budgets": {"GET": self._budgets},
             "/healthz": {"GET": self._healthz},
             "/readyz": {"GET": self._readyz},
             "/metrics": {"GET": self._metrics},
@@ -143,6 +145,12 @@ class App:
             if name == wanted:
                 return await exchange.reply(200, orjson.dumps(_card(name, owner)))
         raise ModelNotFound(f"No model {wanted[:200]!a} here; GET /v1/models lists them.", param="model")
+
+    async def _budgets(self, exchange: Exchange) -> None:
+        """A key sees its own, the admin key everybody's."""
+        key = None if self._access.is_admin(exchange.headers) else self._access.key(exchange.headers)
+        shown = [as_json(balance) for balance in self._pipeline.balances(key)]
+        await exchange.reply(200, orjson.dumps({"budgets": shown}))
 
     async def _healthz(self, exchange: Exchange) -> None:
         await exchange.reply(200, b'{"status":"ok"}')

@@ -21,6 +21,7 @@ from ..observe import configure_logging, prepare_multiprocess
 from .access import Access
 from .app import App
 
+LOG_LEVEL = "LEVELHEAD_LOG"  # "info" writes a line for each request
 MAX_BODY = 16 * 1024 * 1024
 DRAIN_SECONDS = 30
 KEEP_ALIVE_SECONDS = 75
@@ -33,7 +34,7 @@ def run(config: Config, *, host: str, port: int, workers: int = 1, file: Path | 
     Raises `ConfigError` for a public bind without keys, or an address that can't be bound.
     """
     config.check_bind(host)
-    configure_logging()
+    configure_logging(level=os.environ.get(LOG_LEVEL, "WARNING").upper())
     listener = _bind(host, port)
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{listener.getsockname()[1]}"
@@ -66,7 +67,7 @@ def create_app(config: Config) -> App:
 
 def worker() -> App:
     """What each worker process of a multi-worker server builds for itself."""
-    configure_logging()
+    configure_logging(level=os.environ.get(LOG_LEVEL, "WARNING").upper())
     return create_app(load())
 
 
@@ -93,6 +94,7 @@ def _settings(app: App | str, workers: int = 1) -> uvicorn.Config:
         lifespan="on",
         log_level="warning",
         access_log=False,
+        proxy_headers=False,  # nothing here trusts or needs a forwarded address
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=DRAIN_SECONDS,
