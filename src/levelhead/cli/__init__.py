@@ -1,0 +1,54 @@
+"""The command line: one file per verb. Heavy parts load inside the verb that needs them, so that all start fast.
+
+Exit codes: 0 fine, 1 it failed or found something, 2 it was called wrongly.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from .._version import __version__
+from ..errors import LevelheadError
+from .budgets import budgets
+from .demo import demo
+from .doctor import doctor
+from .explain import explain
+from .serve import serve
+from .train import train
+
+app = typer.Typer(
+    help="A cost-aware model router for mixed strong/efficient agent teams.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,  # they print local variables, and those hold secrets
+)
+for verb in (serve, explain, doctor, budgets, train, demo):
+    app.command()(verb)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"levelhead {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    try:
+        app(args=arguments, prog_name="levelhead")
+    except LevelheadError as error:
+        typer.echo(f"levelhead: {error.message}", err=True)
+        sys.exit(1)

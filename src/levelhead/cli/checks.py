@@ -1,0 +1,150 @@
+"""The checks of `levelhead doctor`."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ..config import Config, load
+from ..errors import ArtefactError, ConfigError
+from .reach import TIMEOUT_SECONDS, answers
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`mend` says what to do about it; None where there is nothing to do."""
+
+    check: str
+    status: Literal["ok", "warn", "problem"]
+    detail: str
+    mend: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def examine(path: Path | None, *, offline: bool) -> list[Finding]:
+    """Every check in order; what can't be checked because something before it failed is left out."""
+    try:
+        config = load(path, lenient=True)
+    except ConfigError as error:
+        mend = "Correct what is named here; the README lists every key."
+        return [Finding("config", "problem", error.message, mend), _artefact()]
+    findings = [_config(config), *_unbuilt(config), *_secrets(config), *_prices(config), _bind(config), _artefact()]
+    findings += _directories(config)
+    if not offline:
+        findings += _upstreams(config)
+    return findings
+
+
+def _config(config: Config) -> Finding:
+    models = f"{config.source}; {len(config.models)} models, {len(config.tiers)} tiers"
+    if config.simulated:
+        mend = "Set ANTHROPIC_API_KEY or DEEPSEEK_API_KEY, or name models in levelhead.yaml."
+        return Finding("config", "warn", f"{models}; every answer is simulated", mend)
+    return Finding("config", "ok", models)
+
+
+def _unbuilt(config: Config) -> Iterator[Finding]:
+    from ..assemble import refuse_unbuilt
+
+    try:
+        refuse_unbuilt(config)
+    except ConfigError as error:
+        yield Finding("config", "problem", error.message, "Take it out of the configuration.")
+
+
+def _secrets(config: Config) -> Iterator[Finding]:
+    for missing in config.unset:
+        yield Finding("keys", "problem", missing, "Export it in the environment that levelhead starts in.")
+    if not config.unset:
+        yield Finding("keys", "ok", "every environment variable that the configuration names is set")
+
+
+def _prices(config: Config) -> Iterator[Finding]:
+    from ..spend.prices import listing_for
+
+    wrong = False
+    for name, model in config.models.items():
+        try:
+            price = model.price.model_dump(exclude_none=True)
+            listing_for(name, model.model, model.wire, model.base_url, price=price)
+        except ConfigError as error:
+            wrong = True
+            yield Finding("prices", "problem", error.message, "Add the model's price to the configuration.")
+    if not wrong:
+        yield Finding("prices", "ok", "every model has one")
+
+
+def _bind(config: Config) -> Finding:
+    server = config.server
+    try:
+        config.check_bind(server.host)
+    except ConfigError as error:
+        return Finding("bind", "problem", error.message, "Add what is missing, or set server.host to 127.0.0.1.")
+    return Finding("bind", "ok", f"{server.host}:{server.port}, {len(config.key_entries)} keys")
+
+
+def _artefact() -> Finding:
+    from ..difficulty import artefact
+
+    try:
+        path = artefact.shipped()
+        artefact.load(path)
+    except (ArtefactError, OSError) as error:
+        return Finding("artefact", "problem", str(error), "Install levelhead again.")
+    return Finding("artefact", "ok", f"{path.name}, hashes as in its manifest")
+
+
+def _directories(config: Config) -> Iterator[Finding]:
+    mend = "Make it writable for the user that runs levelhead, or set cache.directory or LEVELHEAD_HOME."
+    if config.cache.ttl_seconds:
+        yield _writable("cache", config.cache_directory, mend)
+    store = config.state_store
+    if isinstance(store, str):
+        return
+    mend = "Make it writable for the user that runs levelhead, or set state.url or LEVELHEAD_HOME."
+    finding = _writable("state", store.parent, mend)
+    if finding.status == "ok" and store.exists():
+        finding = _database(store, mend)
+    yield finding
+
+
+def _writable(check: str, directory: Path, mend: str) -> Finding:
+    """Tries a file where the directory exists; else asks whether it could be made. Creates nothing that stays."""
+    existing = next(p for p in (directory, *directory.parents) if os.path.exists(p))  # noqa: PTH110 - never raises
+    if not existing.is_dir():
+        return Finding(check, "problem", f"{existing} is not a directory", mend)
+    if existing != directory:
+        if os.access(existing, os.W_OK | os.X_OK):
+            return Finding(check, "ok", f"{directory} (will be made)")
+        return Finding(check, "problem", f"{directory} can't be made: {existing} is not writable", mend)
+    try:
+        with tempfile.TemporaryFile(dir=directory):
+            return Finding(check, "ok", str(directory))
+    except OSError as error:
+        return Finding(check, "problem", f"{directory}: {error.strerror}", mend)
+
+
+def _database(file: Path, mend: str) -> Finding:
+    if not os.access(file, os.R_OK | os.W_OK):
+        return Finding("state", "problem", f"{file} is not writable", mend)
+    try:
+        connection = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=TIMEOUT_SECONDS)
+        try:
+            connection.execute("PRAGMA schema_version").fetchone()
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        return Finding("state", "problem", f"{file}: {error}", "Move it away: a new one will be made.")
+    return Finding("state", "ok", str(file))
+
+
+def _upstreams(config: Config) -> Iterator[Finding]:
+    for answer in answers(config):
+        yield Finding(f"upstream {answer.models}", answer.status, answer.detail, answer.mend)
