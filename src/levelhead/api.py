@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import orjson
 
-from .assemble import assemble
+from .assemble import assemble, rooms_of
 from .config import Config, load
 from .errors import InvalidRequest
 from .passage import Ask, Reply
@@ -43,16 +43,17 @@ class Router:
     `levelhead.errors.LevelheadError`s. Close it, or use it as a context manager, to flush budgets and cache.
     """
 
-    def __init__(self, config: Config, *, key: Key = LOCAL) -> None:
-        self._pipeline: Pipeline = assemble(config).pipeline
+    def __init__(self, config: Config, *, key: Key = LOCAL, dry_run: bool = False) -> None:
+        """`dry_run`: only to explain; opens no ledger and no cache, and looks at no budget."""
+        self._pipeline = Pipeline(rooms_of(config)) if dry_run else assemble(config).pipeline
         self._key = key
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @classmethod
-    def from_config(cls, path: str | Path | None = None) -> Router:
+    def from_config(cls, path: str | Path | None = None, *, dry_run: bool = False) -> Router:
         """`path`, else `LEVELHEAD_CONFIG`, else `./levelhead.yaml`, else the environment. Raises `ConfigError`."""
-        return cls(load(None if path is None else str(path)))
+        return cls(load(path), dry_run=dry_run)
 
     def explain(self, messages: Messages, **fields: Any) -> Decision:
         """What would be done with this chat, without calling a model or spending anything."""
@@ -84,6 +85,7 @@ class Router:
         with self._lock:
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(self._loop.stop)
+                self._loop = None
 
     def __enter__(self) -> Router:
         return self

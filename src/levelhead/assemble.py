@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .cache import DiskTier, MemoryTier, TieredCache
 from .config import Config, ModelEntry
@@ -13,12 +14,14 @@ from .deciding import Decider
 from .difficulty import load_quality_model
 from .errors import ConfigError
 from .observe import Fanout, RequestLog
-from .observe.metrics import PrometheusObserver
 from .ports import ResponseCache
 from .router import Pipeline, Rooms
-from .spend import listing_for, open_ledger
+from .spend import Unlimited, listing_for, open_ledger
 from .types import NANOS_PER_USD, Model
 from .upstream import Health, Timeouts, open_upstreams
+
+if TYPE_CHECKING:
+    from .observe.metrics import PrometheusObserver
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +30,13 @@ class House:
 
     pipeline: Pipeline
     metrics: PrometheusObserver
-    models: Mapping[str, Model]
 
 
 def assemble(config: Config, *, clock: Callable[[], float] = time.time) -> House:
-    """Builds every room. Opens no connection and writes no file yet. Raises `ConfigError`, `ArtefactError`."""
-    refuse_unbuilt(config)
-    models = {name: model_of(config, name, entry) for name, entry in config.models.items()}
-    health = Health(time.monotonic)
+    """Builds every room, opens ledger and cache, but no connection. Raises `ConfigError`, `ArtefactError`."""
+    from .observe.metrics import PrometheusObserver
+
+    rooms = rooms_of(config, clock)
     store = config.state_store
     assert isinstance(store, Path)
     ledger = open_ledger(
@@ -42,30 +44,37 @@ def assemble(config: Config, *, clock: Callable[[], float] = time.time) -> House
     )
     known_keys = config.keys()
     metrics = PrometheusObserver(
-        models=tuple(models.values()),
-        slots=config.slots(),
+        models=tuple(rooms.models.values()),
+        slots=rooms.slots,
         keys=[known.key.name for known in known_keys],
         balances=ledger.balances,
-        breaker=health.state,
+        breaker=rooms.health.state,
     )
-    decider = Decider(load_quality_model(), tuple(models.values()), config.goal(), health.available)
-    rooms = Rooms(
+    cache = _cache(config, metrics)
+    return House(Pipeline(replace(rooms, ledger=ledger, cache=cache, observer=Fanout(metrics, RequestLog()))), metrics)
+
+
+def rooms_of(config: Config, clock: Callable[[], float] = time.time) -> Rooms:
+    """What deciding needs: no ledger, no cache, nothing that writes. Enough for `explain`."""
+    refuse_unbuilt(config)
+    models = {name: model_of(config, name, entry) for name, entry in config.models.items()}
+    health = Health(time.monotonic)
+    return Rooms(
         models=models,
         tiers=config.tiers,
         slots=config.slots(),
         aliases=config.aliases,
         budgets=config.budgets(),
-        decider=decider,
-        ledger=ledger,
-        cache=_cache(config, metrics),
+        decider=Decider(load_quality_model(), tuple(models.values()), config.goal(), health.available),
+        ledger=Unlimited(),
+        cache=None,
         cache_when=config.cache.when,
         health=health,
         upstreams=open_upstreams(_timeouts(config)),
-        observer=Fanout(metrics, RequestLog()),
+        observer=Fanout(),
         timeout=config.timeouts.total,
         clock=clock,
     )
-    return House(Pipeline(rooms), metrics, models)
 
 
 def model_of(config: Config, name: str, entry: ModelEntry) -> Model:

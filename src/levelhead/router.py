@@ -28,10 +28,11 @@ from .deciding import Decider, Question
 from .errors import LevelheadError, PermissionDenied, StreamBroken, UpstreamError
 from .passage import Ask, Ending, HeaderList, Passage, Reply, record, reply_headers, unread
 from .ports import AnswerStream, Ledger, Observer, ResponseCache, Upstream
-from .spend import scopes_for
+from .spend import belongs_to, scopes_for
 from .types import (
     NANOS_PER_USD,
     Answer,
+    Balance,
     Budget,
     Chunk,
     Decision,
@@ -124,6 +125,11 @@ class Pipeline:
         for name, model in rooms.models.items():
             if key.models is None or name in key.models:
                 yield name, model.wire
+
+    def balances(self, key: Key | None) -> list[Balance]:
+        """Every budgeted scope in use: the key's own, or all of them for None."""
+        known = self._rooms.ledger.balances()
+        return [b for b in known if key is None or belongs_to(b, key.name)]
 
     async def aclose(self) -> None:
         """Flushes the ledger, then closes cache and connections."""

@@ -26,7 +26,8 @@ log = logging.getLogger(__name__)
 
 MAX_VALUE_BYTES = 8_000_000
 _QUEUE_BYTES = 64_000_000
-_BATCH = 32  # one commit for this many writes; another process may wait for it
+_BATCH = 128  # one commit for at most this many writes; another process may wait for it
+_LINGER_SECONDS = 0.05  # writes gather for this long: waking the writer for each would cost the event loop more
 _LOCK_SECONDS = 0.25  # how long a read or a batch waits for another process
 _MODE_RAW = 1
 
@@ -89,6 +90,7 @@ class DiskTier:
         self._queued_bytes = 0
         self._writing = False
         self._closing = False
+        self._hurried = False
         self._writer: Thread | None = None
         self._cache: Any = None
         try:
@@ -127,12 +129,18 @@ class DiskTier:
             if self._writer is None or not self._writer.is_alive():  # not alive: this is a forked child
                 self._writer = Thread(target=self._write_behind, name="levelhead-cache", daemon=True)
                 self._writer.start()
-            self._wake.notify_all()
+            if len(self._queue) == 1:
+                self._wake.notify_all()
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Waits until everything queued is written or lost; False when that took longer than `timeout` seconds."""
         with self._wake:
-            return self._wake.wait_for(lambda: not self._queue and not self._writing, timeout)
+            self._hurried = True
+            self._wake.notify_all()
+            try:
+                return self._wake.wait_for(lambda: not self._queue and not self._writing, timeout)
+            finally:
+                self._hurried = False
 
     def close(self, timeout: float = 5.0) -> None:
         with self._wake:
@@ -152,6 +160,8 @@ class DiskTier:
                     with cache.transact():
                         for key, value in batch:
                             cache.set(key, value, expire=self._ttl)
+                    if cache.volume() > cache.size_limit:
+                        cache.cull()
             except Exception as error:  # a full disk loses the batch, not the thread
                 self._failed(error, len(batch))
         cache.close()
@@ -161,6 +171,8 @@ class DiskTier:
             self._writing = False
             self._wake.notify_all()
             self._wake.wait_for(lambda: self._queue or self._closing)
+            if len(self._queue) < _BATCH:
+                self._wake.wait_for(lambda: self._closing or self._hurried, _LINGER_SECONDS)
             batch = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
             self._queued_bytes -= sum(len(value) for _, value in batch)
             self._writing = bool(batch)
@@ -185,6 +197,7 @@ def _open(directory: Path, max_bytes: int) -> Any:
         disk=BytesDisk,
         size_limit=max_bytes,
         eviction_policy="least-recently-stored",  # the one that lets a read be only a read
+        cull_limit=0,  # per write it would see no room made until the batch is committed, and evict on
         statistics=0,
         tag_index=0,
         sqlite_mmap_size=0,  # a damaged file must be an error, not SIGBUS

@@ -15,7 +15,9 @@ _requests = logging.getLogger("levelhead.requests")
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160), 0x2028, 0x2029)}
 
 
-def configure_logging(stream: TextIO | None = None, *, json: bool | None = None, level: int | str = logging.INFO) -> None:
+def configure_logging(
+    stream: TextIO | None = None, *, json: bool | None = None, level: int | str = logging.INFO
+) -> None:
     """Sends everything below the `levelhead` logger to `stream` (stderr). `json` None: unless it is a terminal.
 
     Called by the command line only: inside another program, its own logging decides.
