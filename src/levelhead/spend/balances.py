@@ -1,0 +1,74 @@
+"""Balances straight from the file, for a command line that finds no proxy running, or runs beside one."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, cast
+
+from ..types import NANOS_PER_USD, Balance, Budget, Scope
+from .scopes import Per, budgets_of, part, window_end, window_of
+from .sqlite import unreadable
+
+_RECENT_SECONDS = 86_400
+_QUERY = """
+SELECT scope, per, max(window), spent, leased FROM ledger_accounts
+WHERE scope GLOB 'key:*' OR scope GLOB 'team:*' OR touched >= ?
+GROUP BY scope, per ORDER BY scope, per
+"""
+
+
+def stored_balances(path: Path, budgets: Sequence[Budget], at: float) -> list[Balance]:
+    """Every budget with a name, and every scope that was used within a day; `reserved` holds the workers' leases.
+
+    Changes nothing and needs no lock. A file that isn't there yet holds no spending. Raises `ConfigError` for one that
+    can't be read.
+    """
+    found: dict[tuple[Scope, Per], Balance] = {}
+    for budget in budgets:
+        if budget.name is not None and budget.kind in ("key", "team"):
+            scope = Scope(budget.kind, part(budget.name))
+            for per, own in budgets_of(budgets, scope).items():
+                found[scope, per] = Balance(scope, own.amount, 0, 0, window_end(per, window_of(per, at)))
+    for name, per, window, spent, leased in _rows(path, at):
+        kind, _, rest = name.partition(":")
+        scope = Scope(cast('Literal["key", "team", "run", "slot"]', kind), rest)
+        binding = budgets_of(budgets, scope).get(per)
+        if binding is None:
+            continue
+        if window < window_of(per, at):
+            window, spent, leased = window_of(per, at), 0, 0
+        found[scope, per] = Balance(scope, binding.amount, spent, leased, window_end(per, window))
+    return list(found.values())
+
+
+def as_json(balance: Balance) -> dict[str, object]:
+    """A balance in USD, as `levelhead budgets --json` and `GET /v1/budgets` show it."""
+    return {
+        "scope": str(balance.scope),
+        "limit_usd": balance.limit / NANOS_PER_USD,
+        "spent_usd": balance.spent / NANOS_PER_USD,
+        "reserved_usd": balance.reserved / NANOS_PER_USD,
+        "remaining_usd": balance.remaining / NANOS_PER_USD,
+        "refills_at": balance.refills_at,
+    }
+
+
+def belongs_to(balance: Balance, key: str) -> bool:
+    """Whether a scope is the key's own, or a run or slot under it."""
+    return balance.scope.kind != "team" and balance.scope.name.partition("/")[0] == part(key)
+
+
+def _rows(path: Path, at: float) -> list[tuple[str, Per, int, int, int]]:
+    if not path.exists():
+        return []
+    try:
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        try:
+            db.execute("PRAGMA busy_timeout=2000")
+            return cast("list[tuple[str, Per, int, int, int]]", db.execute(_QUERY, (at - _RECENT_SECONDS,)).fetchall())
+        finally:
+            db.close()
+    except sqlite3.DatabaseError as error:
+        raise unreadable(path, str(error)) from error

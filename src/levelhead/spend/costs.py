@@ -1,0 +1,133 @@
+"""Pure arithmetic: tokens x prices, exact to the nanodollar and rounded up; and bounds on tokens before a call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import ceil
+from typing import Any
+
+from ..types import Chat, Json, Nanos, Need, OffPeak, Price, Usage
+
+# A price is USD per token with at most 15 decimals, so that a femtodollar (1e-15 USD) counts it exactly.
+_FEMTOS_PER_USD = 10**15
+_FEMTOS_PER_NANO = 10**6
+_MINUTES_PER_DAY = 24 * 60
+_EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday, the third day after Monday
+
+# Bounds on what templates add to the text itself. Every vendor wraps a message in a handful of tokens and renders a
+# tool in fewer than its JSON has bytes; Claude adds up to 804 tokens of instructions when there are tools, and some for
+# a response format.
+_PER_REQUEST = 64
+_PER_MESSAGE = 16
+_PER_TOOL = 32
+_TOOL_INSTRUCTIONS = 1_024
+# An image: Claude scales to 1,568 tokens, from Opus 4.7 on to 4,784; OpenAI's tiles reach 1,445, its patches 1,536
+# times up to 2.46, and 2,500 times 1.2 for the larger budget. (gpt-4o-mini bills up to 48,169, its price being low.)
+IMAGE_TOKENS = 4_784
+# A page of a PDF is its text (1,500 to 3,000 tokens, says Anthropic) and its image; a page takes 2 KiB or more of the
+# file in practice, and there are 600 at most.
+_PAGE_TOKENS = 3_000 + IMAGE_TOKENS
+_PAGE_BYTES = 2_048
+_MOST_PAGES = 600
+
+_BYTES_PER_TOKEN = 3.6  # English, code and JSON mixed; CJK text has about as many bytes per token
+_TYPICAL_IMAGE_TOKENS = 1_300
+
+
+def cost(usage: Usage, price: Price, at: float) -> Nanos:
+    """What `usage` costs under the tariff in force at `at` (Unix seconds), rounded up to a whole nanodollar."""
+    tariff: Price | OffPeak = price
+    if price.off_peak is not None and _is_off_peak(price.off_peak, at):
+        tariff = price.off_peak
+    inputs = (
+        usage.input * _femtos(tariff.input)
+        + usage.cached_input * _femtos(tariff.cached_input)
+        + usage.cache_write * _femtos(price.cache_write)
+        + usage.cache_write_1h * _femtos(price.cache_write_1h)
+    )
+    outputs = usage.output * _femtos(tariff.output)
+    if price.long_context_tokens is not None and usage.prompt > price.long_context_tokens:
+        inputs = _times(inputs, price.long_input_factor)
+        outputs = _times(outputs, price.long_output_factor)
+    return -(-(inputs + outputs) // _FEMTOS_PER_NANO)
+
+
+def worst_case(input_tokens: int, output_cap: int, n: int, price: Price) -> Nanos:
+    """The most that a call can cost: every input token at the dearest input rate, every choice as long as allowed.
+
+    Dearest: peak tariff, long context where `input_tokens` reaches it, and the premium of a one-hour cache write.
+    """
+    per_input = max(price.input, price.cached_input, price.cache_write, price.cache_write_1h)
+    per_output = price.output
+    if price.off_peak is not None:
+        per_input = max(per_input, price.off_peak.input, price.off_peak.cached_input)
+        per_output = max(per_output, price.off_peak.output)
+    inputs = input_tokens * _femtos(per_input)
+    outputs = output_cap * max(n, 1) * _femtos(per_output)
+    if price.long_context_tokens is not None and input_tokens > price.long_context_tokens:
+        inputs = _times(inputs, max(1.0, price.long_input_factor))
+        outputs = _times(outputs, max(1.0, price.long_output_factor))
+    return -(-(inputs + outputs) // _FEMTOS_PER_NANO)
+
+
+def expected_cost(
+    input_tokens: float, output_tokens: float, price: Price, *, warm_tokens: float = 0.0, at: float | None = None
+) -> float:
+    """USD. `warm_tokens` of the input are expected to be read from the provider's prompt cache; `at` None: peak."""
+    tariff: Price | OffPeak = price
+    if at is not None and price.off_peak is not None and _is_off_peak(price.off_peak, at):
+        tariff = price.off_peak
+    warm = min(warm_tokens, input_tokens)
+    inputs = (input_tokens - warm) * tariff.input + warm * tariff.cached_input
+    outputs = output_tokens * tariff.output
+    if price.long_context_tokens is not None and input_tokens > price.long_context_tokens:
+        return inputs * price.long_input_factor + outputs * price.long_output_factor
+    return inputs + outputs
+
+
+def input_bound(chat: Chat) -> int:
+    """At most so many input tokens, for any model: a token covers at least one byte, templates and images apart."""
+    tokens = chat.text_bytes + _PER_REQUEST + _PER_MESSAGE * len(chat.messages) + IMAGE_TOKENS * chat.images
+    if chat.tools:
+        tokens += _TOOL_INSTRUCTIONS + _PER_TOOL * len(chat.tools)
+    if Need.JSON_SCHEMA in chat.needs:
+        tokens += _TOOL_INSTRUCTIONS
+    if Need.DOCUMENTS in chat.needs:
+        tokens += sum(_document_tokens(part) for message in chat.messages for part in _parts(message))
+    return tokens
+
+
+def estimate_input(chat: Chat) -> int:
+    """About how many input tokens: for expectations, never for bounds."""
+    return ceil(chat.text_bytes / _BYTES_PER_TOKEN) + 4 * len(chat.messages) + _TYPICAL_IMAGE_TOKENS * chat.images
+
+
+def _femtos(rate: float) -> int:
+    return round(rate * _FEMTOS_PER_USD)
+
+
+def _times(femtos: int, factor: float) -> int:
+    """A factor is a ratio of two listed prices: twelve decimals make it the short number that it was meant to be."""
+    return -(-femtos * round(factor * 10**12) // 10**12)
+
+
+def _is_off_peak(off_peak: OffPeak, at: float) -> bool:
+    minutes = int(at // 60)
+    weekday = (minutes // _MINUTES_PER_DAY + _EPOCH_WEEKDAY) % 7 + 1
+    minute = minutes % _MINUTES_PER_DAY
+    return any(weekday in days and first <= minute <= last for days, first, last in off_peak.windows)
+
+
+def _parts(message: Json) -> list[Mapping[str, Any]]:
+    content = message.get("content")
+    return [part for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
+
+
+def _document_tokens(part: Mapping[str, Any]) -> int:
+    """Pages of a file part (OpenAI's `file`, Anthropic's `document`); one that isn't sent along may have the most."""
+    if part.get("type") not in ("file", "document", "input_file"):
+        return 0
+    inner = part.get("file") or part.get("source") or part
+    data = (inner.get("file_data") or inner.get("data")) if isinstance(inner, Mapping) else None
+    pages = len(data) * 3 // 4 // _PAGE_BYTES + 1 if isinstance(data, str) else _MOST_PAGES
+    return min(pages, _MOST_PAGES) * _PAGE_TOKENS

@@ -1,0 +1,195 @@
+"""The one thread of a worker that talks to the store: tops up leases on request, and posts what was spent in rounds.
+
+A thread and not a task: heartbeats and postings must not wait for a busy event loop, and a disk's fsync must not stop
+one. Requests that arrive while a transaction runs share the next.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from threading import Event, Lock, Thread
+from time import monotonic
+
+from ..errors import Overloaded
+from ..types import Nanos
+from .accounts import Shortage
+from .books import Books
+from .store import Move, Store, WorkerUnknown
+
+_ROUNDS_PER_SCAN = 10
+_EXIT_SECONDS = 5.0
+
+logger = logging.getLogger(__name__)
+
+
+class Keeper:
+    """`rescued`: nanodollars charged because the worker that had leased them died."""
+
+    def __init__(self, books: Books, store: Store, *, clock: Callable[[], float], seconds: float) -> None:
+        self._books = books
+        self._store = store
+        self._clock = clock
+        self._seconds = seconds
+        self._inbox: deque[Shortage] = deque()
+        self._waiting: deque[Future[None]] = deque()
+        self._wake = Event()
+        self._lock = Lock()
+        self._thread: Thread | None = None
+        self._closed: Future[None] | None = None
+        self._rounds = 0
+        self.rescued: Nanos = 0
+        store.join(clock())
+        self._sweep()
+
+    def submit(self, shortage: Shortage) -> None:
+        with self._lock:
+            closed = self._closed is not None
+            if not closed:
+                self._inbox.append(shortage)
+        if closed:
+            self._fail(shortage)
+        else:
+            self._awake()
+
+    def refill(self) -> None:
+        for shortage in self._books.refill():
+            self.submit(shortage)
+
+    def flush(self) -> Future[None]:
+        """Done when everything spent so far is in the store; fails where it couldn't be written."""
+        done: Future[None] = Future()
+        with self._lock:
+            if self._closed is not None:
+                return self._closed
+            self._waiting.append(done)
+        self._awake()
+        return done
+
+    def close(self) -> Future[None]:
+        """Charges what is still reserved, hands back the rest and ends the thread."""
+        with self._lock:
+            closed = self._closed
+            if closed is None:
+                closed = self._closed = Future()
+        self._awake()
+        return closed
+
+    def _awake(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._thread = Thread(target=self._run, name="levelhead-ledger", daemon=True)
+                self._thread.start()
+                atexit.register(self._at_exit)
+        self._wake.set()
+
+    def _at_exit(self) -> None:
+        self.close()
+        if self._thread is not None:
+            self._thread.join(_EXIT_SECONDS)
+
+    def _run(self) -> None:
+        next_round = monotonic() + self._seconds
+        while self._closed is None:
+            self._wake.wait(max(0.0, next_round - monotonic()))
+            self._wake.clear()
+            self._serve()
+            if self._waiting or monotonic() >= next_round:
+                self._round()
+                next_round = monotonic() + self._seconds
+        self._serve()
+        self._books.abandon()
+        self._round()
+        try:
+            self._store.close()
+        except Exception:
+            logger.exception("budgets: the store did not close")
+        atexit.unregister(self._at_exit)
+        self._closed.set_result(None)
+
+    def _serve(self) -> None:
+        """Every shortage that is waiting, in one transaction."""
+        batch: list[Shortage] = []
+        while self._inbox:
+            shortage = self._inbox.popleft()
+            if any(account.void for account in shortage.accounts):
+                self._fail(shortage)
+            elif shortage.answer.set_running_or_notify_cancel():
+                batch.append(shortage)
+            else:
+                self._books.failed(shortage)
+        if not batch:
+            return
+        try:
+            verdicts = self._store.grant([shortage.asks() for shortage in batch], self._clock())
+        except Exception as error:
+            self._trouble(error)
+            for shortage in batch:
+                self._fail(shortage)
+            return
+        for shortage, verdict in zip(batch, verdicts, strict=True):
+            if verdict.denied is not None:
+                self._books.denied(shortage, verdict)
+                shortage.answer.set_result(verdict)
+                continue
+            reservation = self._books.granted(shortage, verdict)
+            shortage.answer.set_result(verdict if reservation is None else reservation)
+
+    def _fail(self, shortage: Shortage) -> None:
+        self._books.failed(shortage)
+        if shortage.answer.running() or shortage.answer.set_running_or_notify_cancel():
+            error = Overloaded("The budget store can't be reached right now.", retry_after=1.0)
+            shortage.answer.set_exception(error)
+
+    def _round(self) -> None:
+        waiting, self._waiting = self._waiting, deque()
+        self._rounds += 1
+        scan = self._rounds % _ROUNDS_PER_SCAN == 0
+        try:
+            if scan:
+                self._books.scan()
+            self._post(beat=scan)
+            if scan:
+                self._sweep()
+        except Exception as error:
+            self._trouble(error)
+            for done in waiting:
+                done.set_exception(Overloaded("The budget store can't be written right now.", retry_after=1.0))
+            return
+        for done in waiting:
+            done.set_result(None)
+
+    def _post(self, *, beat: bool) -> None:
+        moves = self._books.harvest(self._store.wanted())
+        if not moves and not beat:
+            return
+        try:
+            standings = self._store.post([move for _, move in moves], self._clock())
+        except WorkerUnknown:
+            self._rejoin()
+            beyond = [Move(m.key, m.uncovered, m.uncovered, 0) for _, m in moves if m.uncovered]
+            self._store.post(beyond, self._clock())  # what was leased is charged already
+        except Exception:
+            self._books.unposted(moves)
+            raise
+        else:
+            self._books.posted(moves, standings)
+
+    def _sweep(self) -> None:
+        self.rescued += self._store.sweep(self._clock())
+        if keys := self._books.pinned():
+            self._books.refresh(self._store.read(keys))
+
+    def _trouble(self, error: Exception) -> None:
+        if isinstance(error, WorkerUnknown):
+            self._rejoin()
+        else:
+            logger.error("budgets: the store failed: %s: %s", type(error).__name__, error)
+
+    def _rejoin(self) -> None:
+        logger.warning("budgets: this worker was taken for dead and its leases were charged; starting anew")
+        self._books.void()
+        self._store.join(self._clock())

@@ -1,0 +1,331 @@
+"""Laws of money: whatever workers do in whatever order, no budget is overspent and no nanodollar is lost or made."""
+
+import asyncio
+import sqlite3
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from levelhead.errors import BudgetExhausted
+from levelhead.spend import Ledger, SqliteStore, cost, worst_case
+from levelhead.spend.scopes import budgets_of, window_of
+from levelhead.types import Budget, OffPeak, Price, Reservation, Scope, Usage
+
+BUDGETS = (
+    Budget("key", 5_000, "a", "day"),
+    Budget("key", 9_000, "a", "month"),
+    Budget("key", 2_000, None, "hour"),
+    Budget("run", 900),
+    Budget("slot", 300, "critic", "run"),
+    Budget("slot", 700, "critic", "hour"),
+    Budget("team", 3_000, None, "hour"),
+)
+SCOPES = (
+    Scope("key", "a"),
+    Scope("key", "b"),
+    Scope("team", "t"),
+    Scope("run", "a/1"),
+    Scope("run", "a/2"),
+    Scope("slot", "a/1/critic"),
+    Scope("slot", "a/critic"),
+    Scope("slot", "a/writer"),  # nothing binds this one
+)
+NEVER = 1e9  # seconds: the keeper's rounds happen when a rule asks for them
+START = 1_795_000_000.0
+# A file in memory where there is such a place: nothing here depends on what survives a power cut.
+RAM = "/dev/shm" if Path("/dev/shm").is_dir() else None
+
+amounts = st.one_of(st.integers(0, 120), st.integers(0, 1_200))
+some_scopes = st.lists(st.sampled_from(SCOPES), unique=True, max_size=5)
+
+
+@dataclass(eq=False)
+class Process:
+    """A worker process as the store sees one; `living` is shared by all."""
+
+    living: set[int]
+    pid: int
+    node: str = "here"
+    started: str = "then"
+
+    def sees(self, node, pid, started, seen, at):
+        return pid in self.living
+
+
+@dataclass(eq=False)
+class Worker:
+    ledger: Ledger
+    store: SqliteStore
+    pid: int
+    held: list[Reservation] = field(default_factory=list)
+
+    def accounts(self):
+        books = self.ledger._books
+        holders = {a for accounts, _, _ in books._open.values() for a in accounts}
+        return {*books._all(), *books._touched, *holders}
+
+
+class Broken:
+    """The store of a process that was killed: nothing more reaches the file."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+
+    def close(self):
+        self._store._db.close()
+
+    def __getattr__(self, name):
+        raise OSError("killed")
+
+
+class Workers(RuleBasedStateMachine):
+    @initialize()
+    def begin(self):
+        self.loop = asyncio.new_event_loop()
+        self.directory = tempfile.TemporaryDirectory(dir=RAM)
+        self.path = Path(self.directory.name) / "state.db"
+        self.now = START
+        self.living: set[int] = set()
+        self.workers: list[Worker] = []
+        self.old: list[Reservation] = []
+        self.pids = 0
+        self.serial = 0
+        self.settled: Counter = Counter()  # by account
+        self.excess: Counter = Counter()  # what a crash costs beyond what was settled
+        self.start()
+        self.probe = sqlite3.connect(self.path, isolation_level=None)
+
+    def run(self, coroutine):
+        return self.loop.run_until_complete(coroutine)
+
+    @rule()
+    def start(self):
+        if len(self.workers) == 3:
+            return
+        self.pids += 1
+        self.living.add(self.pids)
+        store = SqliteStore(self.path, worker=Process(self.living, self.pids))
+        ledger = Ledger(BUDGETS, store, clock=lambda: self.now, flush_seconds=NEVER)
+        ledger._pause = 0.0
+        self.workers.append(Worker(ledger, store, self.pids))
+
+    @rule(who=st.integers(0, 2), scopes=some_scopes, amount=amounts)
+    def reserve(self, who, scopes, amount):
+        worker = self.workers[who % len(self.workers)]
+        self.serial += 1
+        try:
+            worker.held.append(self.run(worker.ledger.reserve(f"d{self.serial}", scopes, amount)))
+        except BudgetExhausted as error:
+            assert error.scope in {str(s) for s in scopes}
+
+    @precondition(lambda self: any(w.held for w in self.workers))
+    @rule(data=st.data(), share=st.floats(0, 1))
+    def settle(self, data, share):
+        worker = data.draw(st.sampled_from([w for w in self.workers if w.held]))
+        reservation = worker.held.pop(data.draw(st.integers(0, len(worker.held) - 1)))
+        real = int(reservation.amount * share)
+        self.run(worker.ledger.settle(reservation, real))
+        self.old.append(reservation)
+        self.count(reservation, real)
+
+    def count(self, reservation, real):
+        seen = Counter()
+        for scope, window in zip(reservation.scopes, reservation.windows, strict=True):
+            per = list(budgets_of(BUDGETS, scope))[seen[scope]]
+            seen[scope] += 1
+            self.settled[str(scope), per, window] += real
+
+    @precondition(lambda self: self.old)
+    @rule(data=st.data(), real=amounts)
+    def settle_again(self, data, real):
+        reservation = data.draw(st.sampled_from(self.old))
+        for worker in self.workers:
+            self.run(worker.ledger.settle(reservation, real))
+
+    @rule(who=st.integers(0, 2), rounds=st.sampled_from([1, 1, 10, 30]))
+    def flush(self, who, rounds):
+        worker = self.workers[who % len(self.workers)]
+        for _ in range(rounds):
+            self.run(worker.ledger.flush())
+
+    @precondition(lambda self: len(self.workers) > 1)
+    @rule(who=st.integers(0, 2))
+    def crash(self, who):
+        worker = self.workers.pop(who % len(self.workers))
+        for key, unposted, lease in self.holdings(worker):
+            self.excess[key] += lease - unposted
+        worker.ledger._keeper._store = Broken(worker.store)
+        self.run(worker.ledger.aclose())
+        self.living.discard(worker.pid)
+
+    @precondition(lambda self: len(self.workers) > 1)
+    @rule(who=st.integers(0, 2))
+    def leave(self, who):
+        worker = self.workers.pop(who % len(self.workers))
+        for reservation in worker.held:  # abandoned: charged in full
+            self.count(reservation, reservation.amount)
+        self.run(worker.ledger.aclose())
+        self.living.discard(worker.pid)
+
+    @rule(seconds=st.sampled_from([1.0, 1800.0, 3600.0, 86_400.0, 32 * 86_400.0, -1800.0, -90_000.0]))
+    def pass_time(self, seconds):
+        self.now += seconds
+
+    def holdings(self, worker):
+        """(account, unposted, lease by the store) of everything that a worker has a lease of."""
+        rows = self.probe.execute(
+            "SELECT a.scope, a.per, a.window, l.amount FROM ledger_leases l"
+            " JOIN ledger_accounts a ON a.id = l.account WHERE l.worker = ?",
+            (worker.store._me,),
+        )
+        unposted = Counter()
+        for account in worker.accounts():
+            unposted[tuple(account.key)] += account.unposted
+        return [((scope, per, window), unposted[scope, per, window], lease) for scope, per, window, lease in rows]
+
+    @invariant()
+    def no_budget_is_overspent(self):
+        if not hasattr(self, "probe"):
+            return
+        for scope, per, window, cap, spent, leased, held in self.probe.execute(
+            "SELECT scope, per, window, cap, spent, leased,"
+            " (SELECT coalesce(sum(amount), 0) FROM ledger_leases WHERE account = id) FROM ledger_accounts"
+        ):
+            assert spent >= 0 <= leased, (scope, per, window)
+            assert spent + leased <= cap, (scope, per, window)
+            assert leased == held, (scope, per, window)
+
+    @invariant()
+    def workers_know_what_they_hold(self):
+        for worker in getattr(self, "workers", ()):
+            mine = Counter()
+            for account in worker.accounts():
+                assert min(account.free, account.reserved, account.unposted) >= 0
+                mine[tuple(account.key)] += account.free + account.reserved + account.unposted - account.uncovered
+            leases = {key: lease for key, _, lease in self.holdings(worker)}
+            assert leases == {key: held for key, held in mine.items() if held}
+
+    @invariant()
+    def money_is_conserved(self):
+        if not hasattr(self, "probe"):
+            return
+        booked = Counter()
+        alive = {worker.store._me for worker in self.workers}
+        for worker in self.workers:
+            for account in worker.accounts():
+                booked[tuple(account.key)] += account.unposted
+        rows = set()
+        for scope, per, window, spent in self.probe.execute("SELECT scope, per, window, spent FROM ledger_accounts"):
+            booked[scope, per, window] += spent
+            rows.add((scope, per, window))
+        for key in [key for key in booked.keys() | self.settled.keys() | self.excess.keys() if key not in rows]:
+            if self.now >= START + 7 * 86_400 and (key[0].startswith("run:") or key[1] == "run"):
+                self.settled[key] = self.excess[key] = 0  # a run that nobody used for a week is forgotten
+        for scope, per, window, owner, lease in self.probe.execute(
+            "SELECT a.scope, a.per, a.window, l.worker, l.amount FROM ledger_leases l"
+            " JOIN ledger_accounts a ON a.id = l.account"
+        ):
+            if owner not in alive:  # dead, and not swept yet
+                booked[scope, per, window] += lease
+        assert +booked == +(self.settled + self.excess)
+
+    def teardown(self):
+        if not hasattr(self, "loop"):
+            return
+        for worker in self.workers:
+            self.run(worker.ledger.aclose())
+        self.probe.close()
+        self.loop.close()
+        self.directory.cleanup()
+
+
+Workers.TestCase.settings = settings(
+    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+TestWorkers = Workers.TestCase
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["reserve", "settle", "flush", "hour"]), some_scopes, amounts, st.floats(0, 1)),
+        max_size=40,
+    )
+)
+def test_one_worker_refuses_exactly_what_does_not_fit(steps):
+    """Against plain sums in a dict: no lease makes a lone worker refuse money that is there, or grant any that isn't."""
+
+    async def play(path):
+        now = START
+        ledger = Ledger(BUDGETS, SqliteStore(path), clock=lambda: now, flush_seconds=NEVER)
+        used = Counter()
+        held = []
+        for n, (what, scopes, amount, share) in enumerate(steps):
+            if what == "hour":
+                now += 3_600
+            elif what == "flush":
+                await ledger.flush()
+            elif what == "settle" and held:
+                reservation, keys = held.pop()
+                real = int(reservation.amount * share)
+                await ledger.settle(reservation, real)
+                for key in keys:
+                    used[key] -= reservation.amount - real
+            elif what == "reserve":
+                bound = {
+                    (scope, per, window_of(per, now)): budget.amount
+                    for scope in scopes
+                    for per, budget in budgets_of(BUDGETS, scope).items()
+                }
+                fits = all(used[key] + amount <= limit for key, limit in bound.items())
+                left = [limit - used[key] for key, limit in bound.items()]
+                if not fits:
+                    with pytest.raises(BudgetExhausted):
+                        await ledger.reserve(f"d{n}", scopes, amount)
+                else:
+                    held.append((await ledger.reserve(f"d{n}", scopes, amount), list(bound)))
+                    used.update(dict.fromkeys(bound, amount))
+                    left = [each - amount for each in left]
+                assert ledger.remaining(scopes) == (min(left) if left else None)
+        await ledger.aclose()
+
+    with tempfile.TemporaryDirectory(dir=RAM) as directory:
+        asyncio.run(play(Path(directory) / "state.db"))
+
+
+rates = st.integers(0, 10**6).map(lambda nanos: nanos / 1e9)
+tokens = st.integers(0, 2_000_000)
+
+
+@st.composite
+def prices(draw):
+    price, output, cached, write = draw(rates), draw(rates), draw(rates), draw(rates)
+    cheap = OffPeak(price / 2, output / 2, cached / 2, ((frozenset({1, 2, 3, 4, 5}), 0, 719), (frozenset({6}), 0, 1439)))
+    return Price(
+        input=price,
+        output=output,
+        cached_input=cached,
+        cache_write=write,
+        cache_write_1h=draw(rates),
+        long_context_tokens=draw(st.none() | st.integers(0, 500_000)),
+        long_input_factor=draw(st.sampled_from([1.0, 2.0, 5.0])),
+        long_output_factor=draw(st.sampled_from([1.0, 1.5, 5.000000000000001])),
+        off_peak=draw(st.sampled_from([None, cheap])),
+    )
+
+
+@given(prices(), st.tuples(tokens, tokens, tokens, tokens), tokens, st.integers(1, 8), st.integers(0, 2 * 10**9))
+def test_no_cost_exceeds_its_bound(price, inputs, output, n, at):
+    usage = Usage(*inputs, output=output * n)
+    assert 0 <= cost(usage, price, at) <= worst_case(usage.prompt, output, n, price)
+
+
+@given(prices(), tokens, tokens, tokens, tokens, st.integers(1, 8))
+def test_bounds_grow_with_what_they_bound(price, some, more, cap, raised, n):
+    assert worst_case(some, cap, n, price) <= worst_case(some + more, cap + raised, n, price)
