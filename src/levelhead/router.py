@@ -110,7 +110,7 @@ class Pipeline:
 
     def explain(self, ask: Ask) -> tuple[Decision, Identity]:
         """Steps 1, 2, 4 and 5: what would be done. Calls no model, spends nothing, records nothing."""
-        passage = self._open(ask)
+        passage = self._open(ask, default_model="auto")
         return self._decide(passage), passage.identity
 
     def model_names(self, key: Key) -> Iterator[tuple[str, str]]:
@@ -141,9 +141,9 @@ class Pipeline:
 
     # 1 read, 2 recognise
 
-    def _open(self, ask: Ask) -> Passage:
+    def _open(self, ask: Ask, default_model: str | None = None) -> Passage:
         rooms, key = self._rooms, ask.key
-        chat = codec.read_request(ask.raw)
+        chat = codec.read_request(ask.raw, default_model=default_model)
         target = resolve_model(
             chat.model, models=rooms.models, tiers=rooms.tiers, slots=rooms.slots, aliases=rooms.aliases
         )
@@ -257,8 +257,7 @@ class Pipeline:
             async for chunks in stream:
                 if stream.usage is not None and not passage.charged:
                     await self._caller.charge(passage, stream.usage)
-                if collector is not None:
-                    collector.add(chunks)
+                collector = _collect(collector, chunks)
                 yield chunks
             ending = "ok"
             if collector is not None:
@@ -318,6 +317,16 @@ async def frames(reply: Reply) -> AsyncGenerator[bytes, None]:
         yield render_error_event(error, passage.chat.dialect)
     finally:
         await reply.chunks.aclose()
+
+
+def _collect(collector: codec.Collector | None, chunks: list[Chunk]) -> codec.Collector | None:
+    """None from the first deltas on that don't fit together: the client still gets them, the cache doesn't."""
+    if collector is not None:
+        try:
+            collector.add(chunks)
+        except StreamBroken:
+            return None
+    return collector
 
 
 async def _once(chunks: list[Chunk]) -> AsyncGenerator[list[Chunk], None]:

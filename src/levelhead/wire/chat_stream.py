@@ -1,0 +1,188 @@
+"""A streamed chat completion: an upstream's bytes -> `Chunk`s, and `Chunk`s -> a client's bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from ..errors import StreamBroken
+from ..types import Call, Chat, Chunk, Usage
+from .chat_functions import in_functions, translates_functions
+from .sse import Decoder, Event, encode
+from .usage import complete_usage
+
+__all__ = ["DONE", "StreamReader", "render_chunks", "text_bytes"]
+
+DONE = b"data: [DONE]\n\n"
+_NAMING = frozenset({"id", "role", "type"})
+_ENVELOPE = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
+
+
+class StreamReader:
+    """Reads one stream. However the vendor counts, exactly one chunk carries `usage`: the last, without choices.
+
+    `usage`: None until that chunk is out, for what is said before may count only a part. `finished`: nothing more will
+    come, the rest of the body needn't be waited for. `output_bytes`: the text produced so far, as UTF-8.
+    """
+
+    __slots__ = (
+        "_chat",
+        "_decoder",
+        "_ends",
+        "_functions",
+        "_held",
+        "_last",
+        "_said",
+        "finished",
+        "output_bytes",
+        "usage",
+    )
+
+    def __init__(self, chat: Chat, call: Call | None = None) -> None:
+        """`call` tells a client that speaks of functions to a vendor that doesn't."""
+        self.usage: Usage | None = None
+        self.finished = False
+        self.output_bytes = 0
+        self._chat = chat
+        self._functions = translates_functions(call)
+        self._decoder = Decoder()
+        self._ends: set[Any] = set()  # choices whose finish_reason has come
+        self._held: StreamBroken | None = None
+        self._last: dict[str, Any] = {}
+        self._said: object = None  # the vendor's latest counts
+
+    def feed(self, data: bytes) -> list[Chunk]:
+        """Raises `StreamBroken` for an error in the stream, or an event that isn't a chat.completion.chunk."""
+        self._raise_held()
+        return self._read(self._decoder.feed(data))
+
+    def finish(self) -> list[Chunk]:
+        """At the end of the body. Raises `StreamBroken` if the answer isn't whole."""
+        self._raise_held()
+        chunks = self._read(self._decoder.flush())
+        if not self.finished:
+            if len(self._ends) < self._chat.n:
+                raise StreamBroken("The upstream ended its stream before the answer was complete.")
+            chunks.append(self._close())
+        return chunks
+
+    def _read(self, events: list[Event]) -> list[Chunk]:
+        chunks: list[Chunk] = []
+        for event, payload, raw in events:
+            if self.finished:
+                break
+            if len(payload) < 16 and payload.strip() == b"[DONE]":
+                chunks.append(self._close())
+                break
+            try:
+                if event == "error":
+                    raise _broken(payload)
+                chunk = self._chunk(payload, raw)
+            except StreamBroken as error:
+                if not chunks:
+                    raise
+                self._held = error  # what came before it goes out first, whatever one read brought together
+                break
+            if chunk is not None:
+                chunks.append(chunk)
+        return chunks
+
+    def _raise_held(self) -> None:
+        if self._held is not None:
+            raise self._held
+
+    def _chunk(self, payload: bytes, raw: bytes | None) -> Chunk | None:
+        try:
+            data = orjson.loads(payload)
+            choices = data.get("choices")
+            if data.get("error"):
+                raise _broken(payload)
+            if not choices:
+                return self._without_choices(data, raw)
+            if self._functions:
+                data = in_functions(data)
+                raw = None
+            for choice in choices:
+                delta = choice.get("delta")
+                if delta:
+                    for name, value in delta.items():
+                        if type(value) is str:
+                            if name == "role":
+                                continue
+                            self.output_bytes += len(value) if value.isascii() else len(value.encode())
+                        elif value:
+                            self.output_bytes += text_bytes(value)
+                if choice.get("finish_reason"):
+                    self._ends.add(choice.get("index", 0))
+        except (ValueError, AttributeError, TypeError, LookupError):
+            if not payload.strip():
+                return None
+            raise StreamBroken("The upstream sent an event that is no chat.completion.chunk.") from None
+        self._last = data
+        if data.get("usage") is None:
+            return Chunk(data, raw)
+        self._said = data["usage"]
+        return Chunk({name: value for name, value in data.items() if name != "usage"})
+
+    def _without_choices(self, data: dict[str, Any], raw: bytes | None) -> Chunk | None:
+        if data.get("usage") is not None:
+            self._said = data["usage"]
+            self._last = data
+            return None
+        return Chunk(data, raw)  # Azure's first chunk: filter results about the prompt
+
+    def _close(self) -> Chunk:
+        """The one chunk with usage: the vendor's counts, or an estimate where it sent none."""
+        self.finished = True
+        self.usage, counts = complete_usage(self._said, self._chat, self.output_bytes)
+        data = {name: self._last[name] for name in _ENVELOPE if name in self._last}
+        data["choices"] = []
+        data["usage"] = counts
+        return Chunk(data)
+
+
+def text_bytes(value: Any) -> int:
+    """The texts in a tool call, or whatever else a delta may hold, but for what only names things."""
+    if isinstance(value, str):
+        return len(value.encode())
+    if isinstance(value, list):
+        return sum(map(text_bytes, value))
+    if isinstance(value, dict):
+        return sum(text_bytes(inner) for name, inner in value.items() if name not in _NAMING)
+    return 0
+
+
+def _broken(payload: bytes) -> StreamBroken:
+    """The vendor's own words and code, from any of the envelopes in use."""
+    try:
+        fields = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        fields = {}
+    fields = fields.get("error") or fields if isinstance(fields, dict) else {"message": fields}
+    if not isinstance(fields, dict):
+        fields = {"message": fields}
+    message, code = fields.get("message"), fields.get("code") or fields.get("type")
+    return StreamBroken(
+        message if isinstance(message, str) and message else "The upstream reported an error in its stream.",
+        code=None if code is None else str(code),
+    )
+
+
+def render_chunks(chunks: Sequence[Chunk], *, include_usage: bool, cost_usd: float | None) -> bytes:
+    """Frames for a chat client, joined for one write. The usage chunk goes out only if it was asked for."""
+    frames = []
+    for chunk in chunks:
+        data = chunk.data
+        if data.get("usage") and not data.get("choices"):
+            if not include_usage:
+                continue
+            if cost_usd is not None:
+                data = {**data, "usage": {**data["usage"], "cost_usd": cost_usd}}
+            frames.append(encode(orjson.dumps(data)))
+            continue
+        raw = chunk.raw
+        # a frame of another wire names its event before its data
+        frames.append(raw if raw is not None and raw[:5] == b"data:" else encode(orjson.dumps(data)))
+    return frames[0] if len(frames) == 1 else b"".join(frames)
