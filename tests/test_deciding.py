@@ -85,7 +85,7 @@ def test_without_a_certificate_a_cautious_operator_stays_strong():
 
 def test_a_pinned_model_is_used_as_asked():
     decision = decide(Quality(0.9, 0.9), pool=(SONNET,), pinned=True, slot=Slot("cheap", ceiling=0))
-    assert (decision.model, decision.reason) == (SONNET, Reason.PINNED)
+    assert (decision.model, decision.reason, decision.baseline) == (SONNET, Reason.PINNED, SONNET)
 
 
 def test_money_pushes_to_the_cheaper_tier_then_to_a_lower_cap():

@@ -64,10 +64,10 @@ class Caller:
     async def charge(self, passage: Passage, usage: Usage) -> None:
         """Settles an answer by its usage, and notes what always-strong would have cost."""
         assert passage.model is not None
-        assert passage.baseline is not None
+        baseline = passage.decided.baseline or passage.model
         passage.usage = usage
         passage.charged = True
-        passage.baseline_usd = cost(usage, passage.baseline.price, passage.at) / NANOS_PER_USD
+        passage.baseline_usd = cost(usage, baseline.price, passage.at) / NANOS_PER_USD
         await self.settle(passage, cost(usage, passage.model.price, passage.at))
 
     async def settle(self, passage: Passage, amount: Nanos) -> None:

@@ -60,7 +60,8 @@ class Decider:
             raise _nobody(chat, candidates)
         offers = [Offer(c.model, c.success, c.expected_cost_usd, self.bound(chat, c.model, slot)) for c in open_to]
         choice, cap = self._choice(offers, question)
-        baseline = self.baseline(question)
+        # Who names a model has chosen by themselves: that saves nothing, and costs nothing more.
+        baseline = choice.offer.model if question.pinned else self._strong(chat, question.pool)
         return Decision(
             model=choice.offer.model,
             reason=choice.reason,
@@ -71,6 +72,7 @@ class Decider:
             assessment=assessment,
             output_cap=cap,
             slot=slot.name if slot else None,
+            baseline=baseline,
         )
 
     def _choice(self, offers: list[Offer], question: Question) -> tuple[Choice, int]:
@@ -101,11 +103,10 @@ class Decider:
         cheapest = ordered[0]
         return Choice(cheapest, Reason.BUDGET, (cheapest,)), min(least, output_cap(chat, cheapest.model, slot))
 
-    def baseline(self, question: Question) -> Model:
-        """Always-strong: the strong tier's likeliest model that could have carried the request, slot limits aside."""
-        able = [m for m in self._models if question.chat.needs <= m.capabilities.offers] or list(question.pool)
-        top = max(m.tier_rank for m in able)
-        return next(m for m in able if m.tier_rank == top)
+    def _strong(self, chat: Chat, pool: tuple[Model, ...]) -> Model:
+        """Always-strong: the first model of the highest tier that could have carried the request, slot limits aside."""
+        able = [m for m in self._models if chat.needs <= m.capabilities.offers] or pool
+        return max(able, key=lambda m: m.tier_rank)
 
     def bound(self, chat: Chat, model: Model, slot: Slot | None, cap: int | None = None) -> Nanos:
         """The most that one call can cost: what is reserved for it."""

@@ -64,7 +64,6 @@ class Passage:
     reason: Reason | None = None
     confidence: float = 0.0
     decided_in: float = 0.0
-    baseline: Model | None = None
     model: Model | None = None
     scopes: tuple[Scope, ...] = ()
     reservation: Reservation | None = None

@@ -218,8 +218,6 @@ class Pipeline:
         assessment = passage.decision.assessment if passage.decision else rooms.decider.assess(passage.chat)
         decision = passage.decision = rooms.decider.decide(question, assessment)
         passage.level, passage.confidence, passage.reason = assessment.level, assessment.confidence, decision.reason
-        # Who names a model has chosen by themselves: that saves nothing, and costs nothing more.
-        passage.baseline = decision.model if question.pinned else rooms.decider.baseline(question)
         passage.decided_in += perf_counter() - began
         return decision
 

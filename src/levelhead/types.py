@@ -279,6 +279,7 @@ class Decision:
     assessment: Assessment
     output_cap: int
     slot: str | None = None
+    baseline: Model | None = None  # always-strong; the pinned model itself where the client named one
 
     @property
     def tier(self) -> str:
