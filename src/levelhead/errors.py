@@ -176,6 +176,10 @@ class UpstreamError(LevelheadError):
         super().__init__(message, param=param, code=code, retry_after=retry_after)
         self.upstream_status = upstream_status
 
+    @property
+    def should_retry(self) -> bool | None:
+        return None if self.retryable else False
+
 
 class UpstreamRefused(UpstreamError):
     """The vendor read the request and said no (4xx): handed on with its own status and message."""

@@ -263,6 +263,8 @@ class Pipeline:
                 self._store(passage, answer, codec.render_answer(answer), seat)
         except LevelheadError as error:
             ending, code = "error", error.code or error.openai_type
+            if passage.model is not None:
+                self._rooms.health.record(passage.model.name, False)
             raise
         finally:
             passage.upstream_seconds += perf_counter() - began

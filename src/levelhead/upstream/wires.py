@@ -1,0 +1,253 @@
+"""The two hot dialects over the pooled client: how to address a vendor, and when an answer has begun."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol
+from urllib.parse import urlsplit, urlunsplit
+
+import orjson
+
+from ..errors import InvalidRequest, LevelheadError, StreamBroken, UpstreamError, UpstreamUnavailable
+from ..types import Answer, Call, Chunk, Model, Usage, Wire
+from ..wire import chat, messages
+from .client import Endpoint, HeaderPairs, HttpClient
+from .faults import refusal, stream_fault
+from .response import Response
+
+
+class Reader(Protocol):
+    """A codec's incremental reader of one stream."""
+
+    @property
+    def usage(self) -> Usage | None: ...
+    @property
+    def finished(self) -> bool: ...
+    @property
+    def output_bytes(self) -> int: ...
+    def feed(self, data: bytes) -> list[Chunk]: ...
+    def finish(self) -> list[Chunk]: ...
+
+
+class WireStream:
+    """An `AnswerStream` whose first content is in hand."""
+
+    def __init__(self, wire: Wire, response: Response, reader: Reader, first: bytes) -> None:
+        self.wire = wire
+        self._response = response
+        self._reader = reader
+        self._first = first
+        self._held: list[Chunk] = []
+        self._ended = False
+
+    @property
+    def usage(self) -> Usage | None:
+        return self._reader.usage if self._reader.finished else None  # Claude counts the input before it answers
+
+    @property
+    def output_bytes(self) -> int:
+        return self._reader.output_bytes
+
+    async def begin(self) -> None:
+        """Reads up to the first content. Raises the response's `UpstreamError`, or `StreamBroken` from the codec."""
+        while not self._ended:
+            chunks = await self._read()
+            self._held += chunks
+            if any(has_content(chunk.data) for chunk in chunks):
+                return
+
+    def __aiter__(self) -> WireStream:
+        return self
+
+    async def __anext__(self) -> list[Chunk]:
+        if self._held:
+            held, self._held = self._held, []
+            return held
+        while not self._ended:
+            try:
+                chunks = await self._read()
+            except StreamBroken:
+                raise
+            except UpstreamError as error:
+                raise StreamBroken(error.message, upstream_status=200) from None
+            if chunks:
+                return chunks
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Cancels what is still to come."""
+        self._ended = True
+        self._held = []
+        self._response.close()
+
+    async def _read(self) -> list[Chunk]:
+        """One network read. Marks the end; raises where it comes too soon."""
+        try:
+            data = self._first or await self._response.receive()
+            self._first = b""
+            chunks = self._reader.feed(data) if data else []
+            if not data or self._reader.finished:
+                self._ended = True
+                chunks += self._reader.finish()
+                self._response.release()
+        except LevelheadError:
+            self._ended = True
+            self._response.close()
+            raise
+        return chunks
+
+
+class HttpUpstream(ABC):
+    """What both dialects share. Raises `UpstreamError`s, and the codec's `InvalidRequest`."""
+
+    wire: ClassVar[Wire]
+
+    def __init__(self, client: HttpClient) -> None:
+        self._client = client
+        self._endpoints: dict[str, tuple[Model, Endpoint]] = {}
+
+    @abstractmethod
+    def _url(self, base: str | None) -> str: ...
+    @abstractmethod
+    def _auth(self, model: Model) -> HeaderPairs: ...
+    @abstractmethod
+    def _headers(self, call: Call) -> HeaderPairs: ...
+    @abstractmethod
+    def _write(self, call: Call) -> bytes: ...
+    @abstractmethod
+    def _read(self, raw: bytes, call: Call) -> Answer: ...
+    @abstractmethod
+    def _reader(self, call: Call) -> Reader: ...
+
+    async def complete(self, call: Call) -> Answer:
+        raw = await (await self._send(call)).read()
+        try:
+            return self._read(raw, call)
+        except UpstreamError as error:
+            raise _error_in_200(raw, call.model) or error from None
+
+    async def stream(self, call: Call) -> WireStream:
+        response = await self._send(call)
+        try:
+            first = await response.receive()
+            if first.lstrip()[:1] == b"{":
+                raise _error_in_200(first + await response.read(), call.model) or UpstreamUnavailable(
+                    "the upstream answered a request for a stream unstreamed", code="upstream_protocol"
+                )
+            stream = WireStream(self.wire, response, self._reader(call), first)
+            await stream.begin()
+        except StreamBroken as error:
+            raise stream_fault(error.message, error.code, call.model) from None
+        except BaseException:
+            response.close()
+            raise
+        return stream
+
+    async def aclose(self) -> None:
+        """Closes the client's connections, those of the other dialect included."""
+        await self._client.aclose()
+
+    async def _send(self, call: Call) -> Response:
+        body = self._write(call)
+        model = call.model
+        known = self._endpoints.get(model.name)
+        if known is None or known[0] is not model:
+            known = self._endpoints[model.name] = (model, self._endpoint(model))
+        response = await self._client.send(known[1], body, headers=self._headers(call), within=call.timeout)
+        if response.status == 200:
+            return response
+        try:
+            said = await response.read()
+        except UpstreamError:  # the status says enough
+            said = b""
+        raise refusal(response.status, response.headers, said, model)
+
+    def _endpoint(self, model: Model) -> Endpoint:
+        headers = {"content-type": "application/json", **dict(self._auth(model))}
+        headers |= {name.lower(): value for name, value in model.extra_headers}
+        try:
+            return self._client.endpoint("POST", self._url(model.base_url), headers.items())
+        except (ValueError, InvalidRequest):
+            reason = f"{model.name}: its base_url, key or extra_headers can't be used, or HTTPS_PROXY can't"
+            raise UpstreamError(reason, code="upstream_config") from None
+
+
+class OpenAIUpstream(HttpUpstream):
+    """OpenAI, DeepSeek and every compatible server."""
+
+    wire = "openai"
+
+    def _url(self, base: str | None) -> str:
+        return join(base or "https://api.openai.com/v1", "/v1", "/chat/completions")
+
+    def _auth(self, model: Model) -> HeaderPairs:
+        return [("authorization", f"Bearer {model.api_key.reveal().strip()}")] if model.api_key else ()
+
+    def _headers(self, call: Call) -> HeaderPairs:
+        return call.forward_headers
+
+    def _write(self, call: Call) -> bytes:
+        return chat.write_request(call)
+
+    def _read(self, raw: bytes, call: Call) -> Answer:
+        return chat.read_answer(raw, call)
+
+    def _reader(self, call: Call) -> Reader:
+        return chat.StreamReader(call.chat, call)
+
+
+class AnthropicUpstream(HttpUpstream):
+    """Claude, and servers that speak its wire."""
+
+    wire = "anthropic"
+
+    def _url(self, base: str | None) -> str:
+        base = (base or "https://api.anthropic.com").rstrip("/")
+        return join(base if base.endswith(("/v1", "/v1/messages")) else f"{base}/v1", "", "/messages")
+
+    def _auth(self, model: Model) -> HeaderPairs:
+        return [("x-api-key", model.api_key.reveal().strip())] if model.api_key else ()
+
+    def _headers(self, call: Call) -> HeaderPairs:
+        return messages.headers(call)
+
+    def _write(self, call: Call) -> bytes:
+        return messages.write_request(call)
+
+    def _read(self, raw: bytes, call: Call) -> Answer:
+        return messages.read_answer(raw, call)
+
+    def _reader(self, call: Call) -> Reader:
+        return messages.StreamReader(call.chat, call)
+
+
+def join(base: str, root: str, path: str) -> str:
+    """The base URL with the path, its query kept. `root` is the path of a base that has none."""
+    parts = urlsplit(base)
+    folder = parts.path.rstrip("/") or root
+    return urlunsplit(parts._replace(path=folder if folder.endswith(path) else folder + path))
+
+
+def has_content(data: Mapping[str, Any]) -> bool:
+    """Whether a chunk holds anything of the answer itself: more than a role, a ping or a count."""
+    for choice in data.get("choices") or ():
+        if choice.get("finish_reason"):
+            return True
+        delta = choice.get("delta")
+        if delta and any(value for name, value in delta.items() if name != "role"):
+            return True
+    return False
+
+
+def _error_in_200(raw: bytes, model: Model) -> UpstreamError | None:
+    """Some gateways send their error object under a status of 200."""
+    try:
+        parsed = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(parsed, dict) or not parsed.get("error"):
+        return None
+    error = parsed["error"]
+    code = error.get("code") if isinstance(error, dict) else None
+    return refusal(code if isinstance(code, int) and 400 <= code < 600 else 502, {}, raw, model)
