@@ -109,6 +109,7 @@ def refuse_unbuilt(config: Config) -> None:
         "cascade: always": "always" in cascades,
         "state.url: redis": not isinstance(config.state_store, Path),
         "audit.judge": config.audit.judge is not None,
+        "budgets: scope team": any(budget.kind == "team" for budget in config.budgets()),
     }
     for setting, wanted in unbuilt.items():
         if wanted:

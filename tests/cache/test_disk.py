@@ -277,7 +277,7 @@ def test_a_full_queue_drops_and_says_so(open_tier, monkeypatch):
         stuck.set()
         go.wait()
 
-    monkeypatch.setattr(tier._cache, "set", slow)
+    monkeypatch.setattr("levelhead.cache.disk._store", slow)
     tier.put(b"first", b"x")
     assert stuck.wait(5)
     for i in range(4):

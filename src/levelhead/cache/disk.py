@@ -157,9 +157,7 @@ class DiskTier:
         while batch := self._next_batch():
             try:
                 if self._cache is not None:
-                    with cache.transact():
-                        for key, value in batch:
-                            cache.set(key, value, expire=self._ttl)
+                    _store(cache, dict(batch), self._ttl)
                     if cache.volume() > cache.size_limit:
                         cache.cull()
             except Exception as error:  # a full disk loses the batch, not the thread
@@ -188,6 +186,28 @@ class DiskTier:
             with suppress(Exception):
                 cache.close()
             log.warning("the response cache on disk is off: %s", _plain(error))
+
+
+_INSERT = (
+    "INSERT INTO Cache (key, raw, store_time, expire_time, access_time, access_count, tag, size, mode, filename, value)"
+    " VALUES {} ON CONFLICT (key, raw) DO UPDATE SET store_time = excluded.store_time, mode = excluded.mode,"
+    " expire_time = excluded.expire_time, size = 0, filename = NULL, value = excluded.value"
+)
+
+
+def _store(cache: Any, rows: dict[bytes, bytes], ttl_seconds: float) -> None:
+    """`cache.set` for many rows in one statement.
+
+    Row by row it takes five statements each, and each hands the interpreter's lock to and fro with the event loop,
+    which costs the requests in flight more than the write itself.
+    """
+    now = time.time()
+    values: list[object] = []
+    for key, value in rows.items():
+        values += (key, 1, now, now + ttl_seconds, now, 0, None, 0, _MODE_RAW, None, value)
+    row = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    with cache.transact():
+        cache._sql(_INSERT.format(", ".join([row] * len(rows))), values)
 
 
 def _open(directory: Path, max_bytes: int) -> Any:

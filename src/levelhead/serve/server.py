@@ -20,6 +20,7 @@ from ..errors import ConfigError
 from ..observe import configure_logging, prepare_multiprocess
 from .access import Access
 from .app import App
+from .cork import CorkedProtocol
 
 LOG_LEVEL = "LEVELHEAD_LOG"  # "info" writes a line for each request
 MAX_BODY = 16 * 1024 * 1024
@@ -89,7 +90,7 @@ def _settings(app: App | str, workers: int = 1) -> uvicorn.Config:
         app,
         factory=isinstance(app, str),
         workers=workers,
-        http="httptools",
+        http=CorkedProtocol,
         ws="none",
         lifespan="on",
         log_level="warning",

@@ -23,6 +23,8 @@ _HOLD_SECONDS = 3_600.0  # a reservation that nobody settled by then is charged 
 
 
 class Books:
+    """`thirsty`: accounts whose lease will soon be used up, each with the size of a request."""
+
     def __init__(
         self, budgets: Sequence[Budget], clock: Callable[[], float], timer: Callable[[], float] = monotonic
     ) -> None:
@@ -143,6 +145,8 @@ class Books:
                 account.low = 0 if account.tight else max(account.low, extra // 4)
                 if shortage.id is not None:
                     account.reserved += shortage.amount
+                if account.retired:  # its window ended meanwhile
+                    self._touched.add(account)
             if shortage.id is None:
                 return None
             return self._opened(shortage.id, shortage.accounts, shortage.amount)

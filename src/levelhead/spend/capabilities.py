@@ -27,6 +27,8 @@ def generic_capabilities(model: str, wire: Wire, provider: str = "") -> Capabili
     """Of a model that no table knows: what its wire can say. The operator knows the rest."""
     if provider == "deepseek":
         return capabilities_of({"supports_function_calling": True, "supports_reasoning": True}, provider, model, wire)
+    if wire == "simulated":
+        return Capabilities(offers=frozenset(Need) - {Need.LOGPROBS, Need.CUSTOM_TOOLS})
     if wire != "anthropic":
         return Capabilities(offers=_OPENAI_WIRE)
     if "claude" not in model.lower():
@@ -69,9 +71,9 @@ def _offers(entry: Entry, provider: str, model: str, wire: Wire) -> frozenset[Ne
 
 
 def _deepseek(entry: Entry, model: str) -> frozenset[Need]:
-    """json_object, function tools and text only; a call that forces a tool or wants logprobs goes out without thinking.
+    """json_object, function tools and text only. The table grants more: structured output, and image_url to all.
 
-    The table grants more: structured output, and images to models that refuse image_url.
+    Thinking mode refuses a forced tool and logprobs: such calls have to go out without it.
     """
     offers = {Need.LOGPROBS} if "reasoner" not in model else set()
     if entry.get("supports_function_calling"):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import ceil
-from typing import Any
 
-from ..types import Chat, Json, Nanos, Need, OffPeak, Price, Usage
+from ..types import Chat, Nanos, Need, OffPeak, Price, Usage
 
 # A price is USD per token with at most 15 decimals, so that a femtodollar (1e-15 USD) counts it exactly.
 _FEMTOS_PER_USD = 10**15
@@ -24,11 +22,6 @@ _TOOL_INSTRUCTIONS = 1_024
 # An image: Claude scales to 1,568 tokens, from Opus 4.7 on to 4,784; OpenAI's tiles reach 1,445, its patches 1,536
 # times up to 2.46, and 2,500 times 1.2 for the larger budget. (gpt-4o-mini bills up to 48,169, its price being low.)
 IMAGE_TOKENS = 4_784
-# A page of a PDF is its text (1,500 to 3,000 tokens, says Anthropic) and its image; a page takes 2 KiB or more of the
-# file in practice, and there are 600 at most.
-_PAGE_TOKENS = 3_000 + IMAGE_TOKENS
-_PAGE_BYTES = 2_048
-_MOST_PAGES = 600
 
 _BYTES_PER_TOKEN = 3.6  # English, code and JSON mixed; CJK text has about as many bytes per token
 _TYPICAL_IMAGE_TOKENS = 1_300
@@ -86,14 +79,15 @@ def expected_cost(
 
 
 def input_bound(chat: Chat) -> int:
-    """At most so many input tokens, for any model: a token covers at least one byte, templates and images apart."""
+    """At most so many input tokens, for any model: a token covers at least one byte, templates and images apart.
+
+    `chat.text_bytes` holds documents and audio at what they can come to as tokens.
+    """
     tokens = chat.text_bytes + _PER_REQUEST + _PER_MESSAGE * len(chat.messages) + IMAGE_TOKENS * chat.images
     if chat.tools:
         tokens += _TOOL_INSTRUCTIONS + _PER_TOOL * len(chat.tools)
     if Need.JSON_SCHEMA in chat.needs:
         tokens += _TOOL_INSTRUCTIONS
-    if Need.DOCUMENTS in chat.needs:
-        tokens += sum(_document_tokens(part) for message in chat.messages for part in _parts(message))
     return tokens
 
 
@@ -116,18 +110,3 @@ def _is_off_peak(off_peak: OffPeak, at: float) -> bool:
     weekday = (minutes // _MINUTES_PER_DAY + _EPOCH_WEEKDAY) % 7 + 1
     minute = minutes % _MINUTES_PER_DAY
     return any(weekday in days and first <= minute <= last for days, first, last in off_peak.windows)
-
-
-def _parts(message: Json) -> list[Mapping[str, Any]]:
-    content = message.get("content")
-    return [part for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
-
-
-def _document_tokens(part: Mapping[str, Any]) -> int:
-    """Pages of a file part (OpenAI's `file`, Anthropic's `document`); one that isn't sent along may have the most."""
-    if part.get("type") not in ("file", "document", "input_file"):
-        return 0
-    inner = part.get("file") or part.get("source") or part
-    data = (inner.get("file_data") or inner.get("data")) if isinstance(inner, Mapping) else None
-    pages = len(data) * 3 // 4 // _PAGE_BYTES + 1 if isinstance(data, str) else _MOST_PAGES
-    return min(pages, _MOST_PAGES) * _PAGE_TOKENS

@@ -18,7 +18,7 @@ from ..errors import Overloaded
 from ..types import Nanos
 from .accounts import Shortage
 from .books import Books
-from .store import Move, Store, WorkerUnknown
+from .store import Move, Store, Verdict, WorkerUnknown
 
 _ROUNDS_PER_SCAN = 10
 _EXIT_SECONDS = 5.0
@@ -61,7 +61,7 @@ class Keeper:
 
     def flush(self) -> Future[None]:
         """Done when everything spent so far is in the store; fails where it couldn't be written."""
-        done: Future[None] = Future()
+        done = _promise()
         with self._lock:
             if self._closed is not None:
                 return self._closed
@@ -74,7 +74,7 @@ class Keeper:
         with self._lock:
             closed = self._closed
             if closed is None:
-                closed = self._closed = Future()
+                closed = self._closed = _promise()
         self._awake()
         return closed
 
@@ -125,16 +125,19 @@ class Keeper:
             return
         try:
             verdicts = self._store.grant([shortage.asks() for shortage in batch], self._clock())
+            for shortage, verdict in zip(batch, verdicts, strict=True):
+                self._answer(shortage, verdict)
         except Exception as error:
             self._trouble(error)
             for shortage in batch:
-                self._fail(shortage)
-            return
-        for shortage, verdict in zip(batch, verdicts, strict=True):
-            if verdict.denied is not None:
-                self._books.denied(shortage, verdict)
-                shortage.answer.set_result(verdict)
-                continue
+                if not shortage.answer.done():
+                    self._fail(shortage)
+
+    def _answer(self, shortage: Shortage, verdict: Verdict) -> None:
+        if verdict.denied is not None:
+            self._books.denied(shortage, verdict)
+            shortage.answer.set_result(verdict)
+        else:
             reservation = self._books.granted(shortage, verdict)
             shortage.answer.set_result(verdict if reservation is None else reservation)
 
@@ -184,12 +187,23 @@ class Keeper:
             self._books.refresh(self._store.read(keys))
 
     def _trouble(self, error: Exception) -> None:
-        if isinstance(error, WorkerUnknown):
-            self._rejoin()
-        else:
-            logger.error("budgets: the store failed: %s: %s", type(error).__name__, error)
+        try:
+            if isinstance(error, WorkerUnknown):
+                self._rejoin()
+                return
+        except Exception as another:
+            error = another
+        logger.error("budgets: the store failed: %s: %s", type(error).__name__, error)
+        logger.debug("budgets: where it failed", exc_info=error)
 
     def _rejoin(self) -> None:
         logger.warning("budgets: this worker was taken for dead and its leases were charged; starting anew")
         self._books.void()
         self._store.join(self._clock())
+
+
+def _promise() -> Future[None]:
+    """A future that its waiter can't cancel: others may wait for the same."""
+    promise: Future[None] = Future()
+    promise.set_running_or_notify_cancel()
+    return promise

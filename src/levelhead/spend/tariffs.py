@@ -70,7 +70,7 @@ def _long_context(
 
     def factor(name: str, base: float) -> float:
         rates = [_rate(step, name + ending) or base for _, step, ending in steps]
-        return max(1.0, *(rate / base for rate in rates)) if base else 1.0
+        return max(1.0, *(round(rate / base, 12) for rate in rates)) if base else 1.0
 
     return (
         min(at for at, _, _ in steps),

@@ -86,8 +86,8 @@ def _suit_deepseek(body: dict[str, Any]) -> bool:
     choice = body.get("tool_choice")
     if isinstance(choice, dict) and choice["type"] == "allowed_tools":
         choice = _narrow_tools(body, choice["allowed_tools"])
-    if choice == "required" or isinstance(choice, dict):
-        kind = "disabled"  # thinking mode refuses a forced tool
+    if choice == "required" or isinstance(choice, dict) or body.get("logprobs"):
+        kind = "disabled"  # thinking mode refuses a forced tool, and has no log-probabilities
     if kind == "disabled":
         body.pop("reasoning_effort", None)
     if kind in ("enabled", "disabled"):

@@ -1,0 +1,72 @@
+"""Laws of reading a task: nothing a client sends breaks it, and a more able model never serves worse."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from levelhead.difficulty import load_quality_model
+from levelhead.difficulty.task import read_task, split_ask, strip_harness
+from levelhead.difficulty.text import MAX_BYTES, fold
+from levelhead.types import Chat, Level, Model, Price
+
+MODEL = load_quality_model()
+PRICE = Price(1e-6, 1e-6, 1e-7, 1e-6, 1e-6)
+KNOWN = [
+    Model(name, "t", 0, "openai", name, PRICE)
+    for name in ("claude-opus-4-8", "claude-3-5-haiku", "deepseek-v4-flash", "llama-3.1-8b-instruct", "acme-1")
+]
+
+texts = st.text(max_size=400)
+bits = st.sampled_from(
+    ["<a>", "</a>", "```", "<system-reminder>", "</system-reminder>", '"', "\n\n", ":", "- x\n", "this "]
+)
+tangled = st.lists(st.one_of(bits, st.text(max_size=30)), max_size=25).map("".join)
+contents = st.one_of(
+    st.none(),
+    st.integers(),
+    texts,
+    st.lists(st.one_of(st.none(), texts, st.fixed_dictionaries({"type": st.just("text"), "text": texts})), max_size=4),
+)
+roles = st.sampled_from(["user", "assistant", "tool", "system", "developer", None])
+messages = st.lists(st.fixed_dictionaries({"role": roles, "content": contents}), max_size=6)
+
+
+@given(messages)
+def test_any_conversation_is_read(chat: list) -> None:
+    found = MODEL.assess(Chat("chat", {}, "auto", chat), KNOWN)
+    assert found.level in Level
+    assert found.level == int(found.difficulty * 4) + 1
+    assert 0 <= found.confidence <= 1
+    assert all(0 < chance < 1 for chance in found.success.values())
+
+
+@given(messages)
+def test_between_equally_certain_models_the_abler_serves_better(chat: list) -> None:
+    found = MODEL.assess(Chat("chat", {}, "auto", chat), KNOWN)
+    for one in KNOWN:
+        for other in KNOWN:
+            better, worse = MODEL.ability(one), MODEL.ability(other)
+            if better.theta > worse.theta and better.sd == worse.sd:
+                assert found.success[one.name] >= found.success[other.name]
+
+
+@given(tangled)
+@settings(max_examples=200)
+def test_splitting_survives_tangled_marks(text: str) -> None:
+    split_ask(text)
+    stripped = strip_harness(text)
+    assert "<system-reminder>" not in stripped or stripped.count("<") > 20
+    read_task([{"role": "user", "content": text}])
+
+
+@given(texts)
+def test_folding_is_bounded_and_settles(text: str) -> None:
+    once = fold(text)
+    assert len(once) <= MAX_BYTES
+    assert fold(once.decode("utf-8", "replace")) == once
+
+
+@given(st.text(alphabet="abcdefghij klmnopqrstuvwxyz", min_size=1, max_size=200))
+def test_case_and_blanks_say_nothing(text: str) -> None:
+    plain = read_task([{"role": "user", "content": text.strip() or "x"}])
+    loud = read_task([{"role": "user", "content": "  " + (text.strip() or "x").upper() + "\n"}])
+    assert fold(plain.ask) == fold(loud.ask)
