@@ -1,0 +1,6 @@
+"""Task -> Assessment: level, difficulty and each model's chance of serving it well. Numpy only."""
+
+from .model import TextQualityModel as QualityModel
+from .model import load_quality_model
+
+__all__ = ["QualityModel", "load_quality_model"]

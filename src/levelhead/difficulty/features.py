@@ -1,0 +1,145 @@
+"""A task as numbers: surface and structure by name, and hashed words, word pairs and n-grams.
+
+Everything is bounded by the caps of `task` and `text`; one call allocates nothing proportional to the request.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from math import log1p
+
+import numpy as np
+import numpy.typing as npt
+
+from .task import Task
+from .text import Hashed, Lexicon, fold
+
+FEATURE_VERSION = 1
+BUCKETS = 1 << 13
+LEAD_BYTES = 64  # the opening of an ask says most about what is wanted
+
+Floats = npt.NDArray[np.float32]
+
+SURFACE = (
+    "words", "sentences", "material", "has_material", "questions", "ends_question", "numbers", "bullets", "commas",
+    "code_ask", "code_material", "maths", "options", "quotes", "wide_share", "cyrillic_share", "word_length",
+    "user_turns", "tool_results", "tool_errors", "closing", "inherited", "short", "lines",
+)  # fmt: skip
+DERIVED = (
+    "domains", "actors", "acts", "actors_conflict", "domains_scope", "domains_sequence", "unknown_conflict",
+    "simple_only", "conflict_any", "unknown_any",
+)  # fmt: skip
+
+_BULLET = re.compile(r"^[ \t]{0,8}(?:[-*•]|\(?\d{1,2}[.)])\s", re.M)
+_OPTION = re.compile(r"^[ \t]{0,4}\(?[A-J][.)]\s", re.M)
+_CODE = b"{}();=<>[]_"
+_MATHS = b"$\\^"
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """`dense` in the order of `Reader.names`; `buckets` the hashed features that are present, sorted."""
+
+    dense: Floats
+    buckets: npt.NDArray[np.int64]
+
+
+class Reader:
+    """Reads tasks with one lexicon. `concepts` in lexicon order; names starting with `domain_` or `actor_` are sets."""
+
+    def __init__(self, lexicon: Lexicon, concepts: tuple[str, ...]) -> None:
+        self._lexicon = lexicon
+        self.concepts = concepts
+        self._domain = np.array([name.startswith("domain_") for name in concepts])
+        self._actor = np.array([name.startswith("actor_") for name in concepts])
+        self._structure = [concepts.index(name) for name in _STRUCTURE]
+        self.names = SURFACE + DERIVED + concepts + tuple(f"lead_{name}" for name in concepts)
+
+    def read(self, task: Task) -> Features:
+        text = Hashed(fold(task.ask))
+        concepts, offsets = self._lexicon.match(text)
+        size = len(self.concepts)
+        counts = np.bincount(concepts, minlength=size)
+        lead = np.bincount(concepts[offsets < LEAD_BYTES], minlength=size)
+        dense = np.concatenate(
+            (
+                np.array(_surface(task, text) + self._derived(counts), dtype=np.float32),
+                np.log1p(counts).astype(np.float32),
+                np.minimum(lead, 1).astype(np.float32),
+            )
+        )
+        return Features(dense, _buckets(text))
+
+    def _derived(self, counts: npt.NDArray[np.int64]) -> list[float]:
+        present = counts > 0
+        domains, actors = int(np.count_nonzero(present & self._domain)), int(np.count_nonzero(present & self._actor))
+        simple, analyse, scope, sequence, conflict, unknown = counts[self._structure].tolist()
+        return [
+            float(domains),
+            float(actors),
+            log1p(scope + analyse + simple),
+            log1p(actors * conflict),
+            log1p(domains * scope),
+            log1p(domains * sequence),
+            log1p(unknown * conflict),
+            float(simple > 0 and scope + conflict + unknown == 0),
+            float(conflict > 0),
+            float(unknown > 0),
+        ]
+
+
+_STRUCTURE = ("simple", "analyse", "scope", "sequence", "conflict", "unknown")
+
+
+def _surface(task: Task, text: Hashed) -> list[float]:
+    ask = task.ask
+    chars = max(1, len(ask))
+    wide = text.wide.size
+    words = text.spaces.size - 1 + wide / 2 if ask else 0.0
+    if task.ask_chars > chars:
+        words *= task.ask_chars / chars
+    raw, material = ask.encode("utf-8", "replace"), task.material.encode("utf-8", "replace")
+    lines = ask.count("\n")
+    marks = ask.count("?") + ask.count("？")
+    return [
+        log1p(words),
+        log1p(ask.count(". ") + ask.count("。") + ask.count("! ") + ask.count("; ") + marks),
+        log1p(task.material_chars),
+        float(task.material_chars > 40),
+        log1p(marks),
+        float(ask.endswith(("?", "？"))),
+        log1p(int(np.count_nonzero(text.data == 48))),
+        log1p(len(_BULLET.findall(ask))) if lines else 0.0,
+        log1p(ask.count(",") + ask.count("、") + ask.count("，")),
+        min(1.0, 10 * _share(raw, _CODE)),
+        min(1.0, 10 * _share(material, _CODE)),
+        log1p(len(raw) - len(raw.translate(None, _MATHS)) + raw.count(b"\xe2\x88") + raw.count(b"\xe2\x89")),
+        log1p(len(_OPTION.findall(ask))) if lines else 0.0,
+        log1p(ask.count('"') + ask.count("'")),
+        min(1.0, 3 * wide / max(1, text.size)),
+        float(np.count_nonzero((text.data == 0xD0) | (text.data == 0xD1))) * 2 / max(1, text.size),
+        min(12.0, text.size / max(1.0, words)),
+        log1p(task.user_turns),
+        log1p(task.tool_results),
+        log1p(task.tool_errors),
+        float(task.closing),
+        float(task.inherited),
+        float(words < 12),
+        log1p(lines),
+    ]
+
+
+def _share(text: bytes, marks: bytes) -> float:
+    return 1 - len(text.translate(None, marks)) / max(1, len(text))
+
+
+def _buckets(text: Hashed) -> npt.NDArray[np.int64]:
+    if text.size <= 2:
+        return np.empty(0, dtype=np.int64)
+    grams = text.grams(5)
+    hashes = np.concatenate((text.words(), text.pairs(), grams, text.wide_pairs()))
+    index = (hashes >> np.uint64(64 - 13)).view(np.int64)
+    seen = np.zeros(BUCKETS, dtype=bool)
+    seen[index] = True
+    return np.flatnonzero(seen)

@@ -1,0 +1,199 @@
+"""Task -> Assessment: one latent scale for tasks and models.
+
+A two-parameter logistic item response model (Birnbaum in Lord and Novick, Statistical Theories of Mental Test Scores,
+1968): P(model m serves task x) = sigmoid(a(x) (theta_m - b(x))), with difficulty b and discrimination a read from the
+task's features. Where an ability is uncertain the logit shrinks by 1/sqrt(1 + pi a^2 sd^2 / 8) (MacKay, 1992).
+Two kinds of evidence meet in b: recorded outcomes, for tasks like those that were recorded, and the level, for the
+rest; a logistic gate says how much a task is like a recorded one.
+Levels are the quarters of the difficulty scale, 0..1: the most probable level names the quarter, the expected level
+the place in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import exp, pi, sqrt
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ArtefactError
+from ..types import Assessment, Chat, Level, Model
+from . import artefact as artefacts
+from .abilities import Ability, AbilityTable
+from .features import BUCKETS, Features, Reader
+from .task import Task, read_task
+from .text import Lexicon
+
+HEADS = 7  # logits of L1..L4, difficulty b, log discrimination, logit of being like a recorded outcome
+LOG_A_MAX = 1.0
+_MEMO = 512
+_CLIP = 4.0  # standard deviations that one dense feature may count for
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the text alone says. `difficulty` 0..1 is the level scale, `b` and `a` are the item's parameters."""
+
+    level: Level
+    confidence: float
+    difficulty: float
+    b: float
+    a: float
+    features: dict[str, float]
+
+
+class TextQualityModel:
+    """The shipped `QualityModel`: features and a linear map, numpy only. Safe to share between threads."""
+
+    def __init__(self, artefact: artefacts.Artefact) -> None:
+        arrays, manifest = artefact.arrays, artefact.manifest
+        self.name: str = manifest["name"]
+        concepts = tuple(manifest["concepts"])
+        lexicon = Lexicon(
+            arrays["lexicon_keys"],
+            arrays["lexicon_concepts"],
+            arrays["lexicon_lengths"],
+            arrays["lexicon_stems"],
+            len(concepts),
+        )
+        self.reader = Reader(lexicon, concepts)
+        if list(self.reader.names) != manifest["features"] or arrays["weights"].shape[1] != HEADS:
+            raise ArtefactError(f"artefact {self.name}: its features are not those of this levelhead")
+        self._weights = np.ascontiguousarray(arrays["weights"], dtype=np.float32)
+        self._mean, self._spread = arrays["scale"].astype(np.float32)
+        self._level_slope = float(manifest["level_slope"])
+        self._level_b = np.array(manifest["level_b"], dtype=np.float64)
+        self._abilities = AbilityTable(artefact.abilities, manifest["priors"])
+        self._reference = arrays["reference"].astype(np.float64)
+        self._pair = (Ability(**manifest["reference_pair"][0]), Ability(**manifest["reference_pair"][1]))
+        self._memo: dict[Task, Reading] = {}
+        self._thresholds: dict[tuple[float, Ability, Ability], float] = {}
+
+    def assess(self, chat: Chat, models: Sequence[Model]) -> Assessment:
+        """Level, difficulty and, for each of `models` by name, the probability of serving the task well."""
+        reading = self.read(read_task(chat.messages))
+        success = {model.name: self._success(reading, self._abilities.of(model)) for model in models}
+        return Assessment(reading.level, reading.difficulty, reading.confidence, success, reading.features)
+
+    def ability(self, model: Model) -> Ability:
+        """What is known of a deployment: ability, interval, origin."""
+        return self._abilities.of(model)
+
+    def threshold(self, max_quality_loss: float, models: Sequence[Model] | None = None) -> float:
+        """The uplift up to which the efficient model may serve so that the mean loss over all traffic meets the target.
+
+        Over the artefact's reference traffic: the largest t with mean(uplift where uplift <= t) <= `max_quality_loss`.
+        `models`: the pair is the best of the highest and the best of the lowest tier (None: the reference pair).
+        1.0: everything may go to the efficient model. An estimate on reference traffic, not a certificate.
+        """
+        strong, efficient = self._pair if not models else self._ends(models)
+        key = (max_quality_loss, strong, efficient)
+        known = self._thresholds.get(key)
+        if known is None:
+            known = uplift_threshold(self._reference, self._uplift(strong, efficient), max_quality_loss)
+            if len(self._thresholds) < _MEMO:
+                self._thresholds[key] = known
+        return known
+
+    def read(self, task: Task) -> Reading:
+        """The text's own numbers, remembered for the last tasks seen."""
+        known = self._memo.get(task)
+        if known is not None:
+            return known
+        reading = self._read(task)
+        if len(self._memo) >= _MEMO:
+            self._memo.clear()
+        self._memo[task] = reading
+        return reading
+
+    def _read(self, task: Task) -> Reading:
+        features = self.reader.read(task)
+        out = heads(features, self._weights, self._mean, self._spread)
+        level, difficulty, confidence, expected = place(out[:4])
+        known = 1 / (1 + exp(-min(30.0, max(-30.0, float(out[6])))))
+        measured = float(out[4]) + self._level_slope * expected
+        b = known * measured + (1 - known) * float(np.interp(3 * expected, _STEPS, self._level_b))
+        a = exp(known * min(LOG_A_MAX, max(-LOG_A_MAX, float(out[5]))))
+        dense = features.dense
+        said = {
+            "b": b,
+            "a": a,
+            "known": known,
+            "words": float(np.expm1(dense[0])),
+            "material_chars": float(np.expm1(dense[2])),
+        }
+        return Reading(level, confidence, difficulty, b, a, said)
+
+    def _success(self, reading: Reading, ability: Ability) -> float:
+        a = reading.a
+        logit = a * (ability.theta - reading.b) / sqrt(1 + pi * (a * ability.sd) ** 2 / 8)
+        return 1 / (1 + exp(-max(-30.0, min(30.0, logit))))
+
+    def _uplift(self, strong: Ability, efficient: Ability) -> npt.NDArray[np.float64]:
+        b, a = self._reference[:, 0], self._reference[:, 1]
+        served = []
+        for ability in (strong, efficient):
+            logit = a * (ability.theta - b) / np.sqrt(1 + pi * (a * ability.sd) ** 2 / 8)
+            served.append(1 / (1 + np.exp(-logit)))
+        uplift: npt.NDArray[np.float64] = served[0] - served[1]
+        return uplift
+
+    def _ends(self, models: Sequence[Model]) -> tuple[Ability, Ability]:
+        ranks = [model.tier_rank for model in models]
+        best = {
+            rank: max(
+                (self._abilities.of(model) for model in models if model.tier_rank == rank), key=lambda it: it.theta
+            )
+            for rank in (max(ranks), min(ranks))
+        }
+        return best[max(ranks)], best[min(ranks)]
+
+
+def heads(
+    features: Features,
+    weights: npt.NDArray[np.float32],
+    mean: npt.NDArray[np.float32],
+    spread: npt.NDArray[np.float32],
+) -> npt.NDArray[np.float32]:
+    """The linear map: standardised dense features, hashed features of unit length, a constant."""
+    size = mean.size
+    dense = np.clip((features.dense - mean) / spread, -_CLIP, _CLIP)
+    out: npt.NDArray[np.float32] = dense @ weights[:size] + weights[size + BUCKETS]
+    if features.buckets.size:
+        out = out + weights[size + features.buckets].sum(axis=0) / np.float32(sqrt(features.buckets.size))
+    return out
+
+
+def place(logits: npt.NDArray[np.float32]) -> tuple[Level, float, float, float]:
+    """(level, difficulty 0..1, confidence, expected level 0..1) from the four level logits."""
+    odds = np.exp(logits - logits.max())
+    chance = odds / odds.sum()
+    level = int(chance.argmax())
+    expected = float(chance @ _STEPS)
+    within = min(0.99, max(0.01, 0.5 + 0.5 * (expected - level)))
+    return Level(level + 1), (level + within) / 4, float(chance[level]), expected / 3
+
+
+_STEPS = np.arange(4, dtype=np.float32)
+
+
+def uplift_threshold(
+    reference: npt.NDArray[np.float64], uplift: npt.NDArray[np.float64], max_quality_loss: float
+) -> float:
+    """The largest t with sum(weight * uplift where uplift <= t) <= `max_quality_loss`; weights sum to one."""
+    order = np.argsort(uplift, kind="stable")
+    loss = np.cumsum(reference[order, 2] * np.maximum(uplift[order], 0.0))
+    allowed = int(np.searchsorted(loss, max_quality_loss + 1e-9, side="right"))
+    return 1.0 if allowed == order.size else float(max(0.0, uplift[order[allowed - 1]])) if allowed else 0.0
+
+
+def load_quality_model(path: Path | None = None) -> TextQualityModel:
+    """The quality model of an artefact directory (None: the shipped one). Raises `ArtefactError`."""
+    found = artefacts.load(path or artefacts.shipped())
+    try:
+        return TextQualityModel(found)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtefactError(f"artefact {found.manifest.get('name')}: manifest.json is incomplete ({error})") from None
