@@ -29,12 +29,20 @@ def test_a_long_text_keeps_head_and_tail() -> None:
 
 def test_equal_substrings_hash_alike_wherever_they_stand() -> None:
     text = Hashed(fold("plan the plan of the plan"))
-    words = text.words()
+    hashes = text.shingles(5).tolist()
+    words, pairs, grams = hashes[:6], hashes[6:11], hashes[11:]
     assert words[0] == words[2] == words[5]
     assert words[1] == words[4] != words[0]
-    assert len(set(words.tolist())) == 3
-    grams = {text.data[i : i + 5].tobytes() for i in range(text.size - 4)}
-    assert len(set(text.grams(5).tolist())) == len(grams)
+    assert len(set(words)) == 3
+    assert len(set(pairs)) == 4  # "the plan" stands twice
+    assert len(set(grams)) == len({text.folded[i : i + 5] for i in range(text.size - 4)})
+
+
+def test_a_look_up_beyond_the_end_matches_nothing() -> None:
+    text = Hashed(fold("plan"))
+    inside = text.hashes_of(np.array([1]), np.array([4, 5]))[0].tolist()
+    beyond = text.hashes_of(np.array([1]), np.arange(6, 32))[0].tolist()
+    assert len(set(inside + beyond)) == 28
 
 
 ENTRIES = {

@@ -17,6 +17,7 @@ from .text import Hashed, Lexicon, fold
 
 FEATURE_VERSION = 1
 BUCKETS = 1 << 13
+_TO_BUCKET = np.uint64(64 - 13)
 LEAD_BYTES = 64  # the opening of an ask says most about what is wanted
 
 Floats = npt.NDArray[np.float32]
@@ -62,13 +63,11 @@ class Reader:
         size = len(self.concepts)
         counts = np.bincount(concepts, minlength=size)
         lead = np.bincount(concepts[offsets < LEAD_BYTES], minlength=size)
-        dense = np.concatenate(
-            (
-                np.array(_surface(task, text) + self._derived(counts), dtype=np.float32),
-                np.log1p(counts).astype(np.float32),
-                np.minimum(lead, 1).astype(np.float32),
-            )
-        )
+        named = len(SURFACE) + len(DERIVED)
+        dense = np.empty(named + 2 * size, dtype=np.float32)
+        dense[:named] = _surface(task, text) + self._derived(counts)
+        dense[named : named + size] = _LOG1P[np.minimum(counts, _MOST)]
+        dense[named + size :] = np.minimum(lead, 1)
         return Features(dense, _buckets(text))
 
     def _derived(self, counts: npt.NDArray[np.int64]) -> list[float]:
@@ -89,6 +88,8 @@ class Reader:
         ]
 
 
+_MOST = Lexicon.MAX_STARTS * 32
+_LOG1P = np.log1p(np.arange(_MOST + 1)).astype(np.float32)
 _STRUCTURE = ("simple", "analyse", "scope", "sequence", "conflict", "unknown")
 
 
@@ -109,7 +110,7 @@ def _surface(task: Task, text: Hashed) -> list[float]:
         float(task.material_chars > 40),
         log1p(marks),
         float(ask.endswith(("?", "？"))),
-        log1p(int(np.count_nonzero(text.data == 48))),
+        log1p(text.folded.count(b"0")),
         log1p(len(_BULLET.findall(ask))) if lines else 0.0,
         log1p(ask.count(",") + ask.count("、") + ask.count("，")),
         min(1.0, 10 * _share(raw, _CODE)),
@@ -118,7 +119,7 @@ def _surface(task: Task, text: Hashed) -> list[float]:
         log1p(len(_OPTION.findall(ask))) if lines else 0.0,
         log1p(ask.count('"') + ask.count("'")),
         min(1.0, 3 * wide / max(1, text.size)),
-        float(np.count_nonzero((text.data == 0xD0) | (text.data == 0xD1))) * 2 / max(1, text.size),
+        (text.folded.count(b"\xd0") + text.folded.count(b"\xd1")) * 2 / max(1, text.size),
         min(12.0, text.size / max(1.0, words)),
         log1p(task.user_turns),
         log1p(task.tool_results),
@@ -135,11 +136,6 @@ def _share(text: bytes, marks: bytes) -> float:
 
 
 def _buckets(text: Hashed) -> npt.NDArray[np.int64]:
-    if text.size <= 2:
-        return np.empty(0, dtype=np.int64)
-    grams = text.grams(5)
-    hashes = np.concatenate((text.words(), text.pairs(), grams, text.wide_pairs()))
-    index = (hashes >> np.uint64(64 - 13)).view(np.int64)
     seen = np.zeros(BUCKETS, dtype=bool)
-    seen[index] = True
-    return np.flatnonzero(seen)
+    seen[(text.shingles(5) >> _TO_BUCKET).view(np.int64)] = True
+    return seen.nonzero()[0]

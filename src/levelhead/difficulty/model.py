@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, pi, sqrt
+from math import exp, expm1, pi, sqrt
 from pathlib import Path
 
 import numpy as np
@@ -62,10 +62,13 @@ class TextQualityModel:
         self.reader = Reader(lexicon, concepts)
         if list(self.reader.names) != manifest["features"] or arrays["weights"].shape[1] != HEADS:
             raise ArtefactError(f"artefact {self.name}: its features are not those of this levelhead")
-        self._weights = np.ascontiguousarray(arrays["weights"], dtype=np.float32)
-        self._mean, self._spread = arrays["scale"].astype(np.float32)
+        weights, (self._mean, spread) = arrays["weights"].astype(np.float32), arrays["scale"].astype(np.float32)
+        self._per_spread = 1 / spread
+        self._dense_weights = np.ascontiguousarray(weights[: spread.size])
+        self._hashed_weights = np.ascontiguousarray(weights[spread.size : spread.size + BUCKETS])
+        self._constant = weights[spread.size + BUCKETS]
         self._level_slope = float(manifest["level_slope"])
-        self._level_b = np.array(manifest["level_b"], dtype=np.float64)
+        self._level_b = [float(value) for value in manifest["level_b"]]
         self._abilities = AbilityTable(artefact.abilities, manifest["priors"])
         self._reference = arrays["reference"].astype(np.float64)
         self._pair = (Ability(**manifest["reference_pair"][0]), Ability(**manifest["reference_pair"][1]))
@@ -111,21 +114,26 @@ class TextQualityModel:
 
     def _read(self, task: Task) -> Reading:
         features = self.reader.read(task)
-        out = heads(features, self._weights, self._mean, self._spread)
-        level, difficulty, confidence, expected = place(out[:4])
-        known = 1 / (1 + exp(-min(30.0, max(-30.0, float(out[6])))))
-        measured = float(out[4]) + self._level_slope * expected
-        b = known * measured + (1 - known) * float(np.interp(3 * expected, _STEPS, self._level_b))
-        a = exp(known * min(LOG_A_MAX, max(-LOG_A_MAX, float(out[5]))))
-        dense = features.dense
-        said = {
-            "b": b,
-            "a": a,
-            "known": known,
-            "words": float(np.expm1(dense[0])),
-            "material_chars": float(np.expm1(dense[2])),
-        }
+        *levels, difficulty_b, log_a, gate = self._heads(features)
+        level, difficulty, confidence, expected = place(levels)
+        known = 1 / (1 + exp(-min(30.0, max(-30.0, gate))))
+        measured = difficulty_b + self._level_slope * expected / 3
+        b = known * measured + (1 - known) * between(self._level_b, expected)
+        a = exp(known * min(LOG_A_MAX, max(-LOG_A_MAX, log_a)))
+        words, material = expm1(features.dense[0]), expm1(features.dense[2])
+        said = {"b": b, "a": a, "known": known, "words": words, "material_chars": material}
         return Reading(level, confidence, difficulty, b, a, said)
+
+    def _heads(self, features: Features) -> list[float]:
+        """The linear map: standardised dense features, hashed features of unit length, a constant."""
+        dense = (features.dense - self._mean) * self._per_spread
+        np.minimum(dense, _CLIP, out=dense)
+        np.maximum(dense, -_CLIP, out=dense)
+        out = dense @ self._dense_weights + self._constant
+        if features.buckets.size:
+            out += np.add.reduce(self._hashed_weights.take(features.buckets, axis=0)) / sqrt(features.buckets.size)
+        heads: list[float] = out.tolist()
+        return heads
 
     def _success(self, reading: Reading, ability: Ability) -> float:
         a = reading.a
@@ -152,32 +160,21 @@ class TextQualityModel:
         return best[max(ranks)], best[min(ranks)]
 
 
-def heads(
-    features: Features,
-    weights: npt.NDArray[np.float32],
-    mean: npt.NDArray[np.float32],
-    spread: npt.NDArray[np.float32],
-) -> npt.NDArray[np.float32]:
-    """The linear map: standardised dense features, hashed features of unit length, a constant."""
-    size = mean.size
-    dense = np.clip((features.dense - mean) / spread, -_CLIP, _CLIP)
-    out: npt.NDArray[np.float32] = dense @ weights[:size] + weights[size + BUCKETS]
-    if features.buckets.size:
-        out = out + weights[size + features.buckets].sum(axis=0) / np.float32(sqrt(features.buckets.size))
-    return out
-
-
-def place(logits: npt.NDArray[np.float32]) -> tuple[Level, float, float, float]:
-    """(level, difficulty 0..1, confidence, expected level 0..1) from the four level logits."""
-    odds = np.exp(logits - logits.max())
-    chance = odds / odds.sum()
-    level = int(chance.argmax())
-    expected = float(chance @ _STEPS)
+def place(logits: Sequence[float]) -> tuple[Level, float, float, float]:
+    """(level, difficulty 0..1, confidence, expected level 0..3) from the four level logits."""
+    highest = max(logits)
+    odds = [exp(logit - highest) for logit in logits]
+    total = sum(odds)
+    level = odds.index(max(odds))
+    expected = (odds[1] + 2 * odds[2] + 3 * odds[3]) / total
     within = min(0.99, max(0.01, 0.5 + 0.5 * (expected - level)))
-    return Level(level + 1), (level + within) / 4, float(chance[level]), expected / 3
+    return Level(level + 1), (level + within) / 4, odds[level] / total, expected
 
 
-_STEPS = np.arange(4, dtype=np.float32)
+def between(knots: Sequence[float], at: float) -> float:
+    """Linear interpolation over knots at 0, 1, 2, ..."""
+    left = min(len(knots) - 2, max(0, int(at)))
+    return knots[left] + (at - left) * (knots[left + 1] - knots[left])
 
 
 def uplift_threshold(

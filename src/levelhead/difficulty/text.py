@@ -21,6 +21,9 @@ _HEAD_BYTES = 2816
 _BASE = 0x9E3779B97F4A7C15 | 1
 _MIX = np.uint64(0xD6E8FEB86659FD93)
 _SPACE = 32
+_OVERHANG = 32  # bytes; no lexicon entry is longer
+_NONE = np.empty(0, dtype=np.int64)
+_NOISE = np.array([pow(0xC2B2AE3D27D4EB4F, i + 2, 1 << 64) for i in range(_OVERHANG)], dtype=np.uint64)
 _LENGTHS = (3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16)  # bytes, of lexicon entries
 
 
@@ -73,79 +76,90 @@ def fold(text: str) -> bytes:
 class Hashed:
     """A folded text with its prefix hashes. `starts` are the byte offsets where words (or CJK characters) begin."""
 
-    __slots__ = ("_down", "_prefix", "data", "size", "spaces", "starts", "wide")
+    __slots__ = ("_down", "_prefix", "folded", "size", "spaces", "starts", "wide")
 
     def __init__(self, folded: bytes) -> None:
         up, self._down = _powers()
         data = np.frombuffer(folded, dtype=np.uint8)
-        self.data = data
-        self.size = len(folded)
-        self._prefix = np.empty(self.size + 1, dtype=np.uint64)
+        self.folded = folded
+        size = self.size = len(folded)
+        # Behind the end the prefix goes on with noise, so that a look-up there needs no check and matches nothing.
+        self._prefix = np.empty(size + 1 + _OVERHANG, dtype=np.uint64)
         self._prefix[0] = 0
-        np.cumsum((data.astype(np.uint64) + np.uint64(1)) * up[: self.size], out=self._prefix[1:])
-        blank = data == _SPACE
-        self.spaces = np.flatnonzero(blank)
-        self.wide = self.spaces[:0]
-        if not folded.isascii():
-            self.wide = np.flatnonzero((data >= 0xE3) & (data <= 0xE9))  # kana and CJK ideographs: 3 bytes each
-        words = self.spaces[:-1] + 1 if self.size > 2 else self.spaces[:0]
-        self.starts = words if not self.wide.size else np.union1d(words, self.wide)
+        np.cumsum((data + np.uint64(1)) * up[:size], out=self._prefix[1 : size + 1])
+        np.add(_NOISE, self._prefix[size], out=self._prefix[size + 1 :])
+        self.spaces = (data == _SPACE).nonzero()[0]
+        self.starts = self.spaces[:-1] + 1 if size > 2 else self.spaces[:0]
+        self.wide = _NONE
+        if not folded.isascii():  # kana and CJK ideographs: 3 bytes each
+            self.wide = ((data >= 0xE3) & (data <= 0xE9)).nonzero()[0]
+            if self.wide.size:
+                self.starts = np.union1d(self.starts, self.wide)
 
     def hashes(self, starts: Ints, ends: Ints) -> U64:
         """64-bit hashes of the substrings [start, end), equal for equal bytes wherever they stand."""
         return (self._prefix[ends] - self._prefix[starts]) * self._down[starts] * _MIX
 
-    def words(self) -> U64:
-        """Hashes of the blank-separated words."""
-        return self.hashes(self.spaces[:-1] + 1, self.spaces[1:])
+    def hashes_of(self, starts: Ints, lengths: Ints) -> U64:
+        """One row a start, one column a length (up to 32); what reaches beyond the text equals nothing."""
+        begun, down = self._prefix[starts], self._down[starts] * _MIX
+        found: U64 = (self._prefix[starts[:, None] + lengths] - begun[:, None]) * down[:, None]
+        return found
 
-    def pairs(self) -> U64:
-        """Hashes of neighbouring words, the blank between them included."""
-        return self.hashes(self.spaces[:-2] + 1, self.spaces[2:])
-
-    def grams(self, size: int) -> U64:
-        """Hashes of all byte n-grams."""
-        starts = np.arange(max(0, self.size - size + 1))
-        return self.hashes(starts, starts + size)
-
-    def wide_pairs(self) -> U64:
-        """Hashes of two CJK characters in a row."""
-        starts = self.wide[self.wide + 6 <= self.size]
-        return self.hashes(starts, starts + 6)
+    def shingles(self, size: int) -> U64:
+        """Hashes of the words, of neighbouring words, of all byte n-grams and of CJK character pairs."""
+        prefix, spaces = self._prefix, self.spaces
+        if self.size <= 2:
+            return np.empty(0, dtype=np.uint64)
+        starts = spaces[:-1] + 1
+        begun, down, ends = prefix[starts], self._down[starts], prefix[spaces[1:]]
+        grams = max(0, self.size - size + 1)
+        parts = [
+            (ends - begun) * down,
+            (ends[1:] - begun[:-1]) * down[:-1],
+            (prefix[size : size + grams] - prefix[:grams]) * self._down[:grams],
+        ]
+        if self.wide.size:
+            pairs = self.wide[self.wide + 6 <= self.size]
+            parts.append((prefix[pairs + 6] - prefix[pairs]) * self._down[pairs])
+        return np.concatenate(parts) * _MIX
 
 
 class Lexicon:
     """Word stems and short phrases, each in one concept; matched at word starts only.
 
-    `keys` are sorted 64-bit hashes, `concepts` their concept, `lengths` the distinct entry lengths in bytes,
+    `keys` are sorted 64-bit hashes, `concepts` their concept, `lengths` the distinct entry lengths in bytes (up to 32),
     `stems` the hashes of the entries' first bytes.
     """
 
     MAX_STARTS = 600
     STEM = 5  # bytes; entries at least this long are looked up only where their first bytes match some entry's
 
-    __slots__ = ("_bits", "_long", "_short", "_stems", "concepts", "keys", "size")
+    __slots__ = ("_bits", "_long", "_short", "_stem", "_stems", "concepts", "keys", "size")
 
     def __init__(self, keys: U64, concepts: npt.NDArray[np.uint8], lengths: Ints, stems: U64, size: int) -> None:
-        self.keys, self.concepts, self.size = keys, concepts, size
+        self.keys, self.concepts, self.size = keys, concepts.astype(np.int64), size
         self._short, self._long = lengths[lengths < self.STEM], lengths[lengths >= self.STEM]
+        self._stem = np.array([self.STEM])
         self._bits, self._stems = _bitmap(keys), _bitmap(stems)
 
     def match(self, text: Hashed) -> tuple[Ints, Ints]:
         """(concept, byte offset) of every match."""
         starts = text.starts[: self.MAX_STARTS]
-        stemmed = starts[: np.searchsorted(starts, text.size - self.STEM, side="right")]
-        stemmed = stemmed[self._stems[_slot(text.hashes(stemmed, stemmed + self.STEM))]]
-        first = np.concatenate((np.repeat(starts, self._short.size), np.repeat(stemmed, self._long.size)))
-        last = np.concatenate(((starts[:, None] + self._short).ravel(), (stemmed[:, None] + self._long).ravel()))
-        inside = last <= text.size
-        first, last = first[inside], last[inside]
-        hashes = text.hashes(first, last)
-        maybe = np.flatnonzero(self._bits[_slot(hashes)])
+        stems = text.hashes_of(starts, self._stem)[:, 0]
+        stemmed = starts[self._stems[_slot(stems)]]
+        hashes = np.concatenate(
+            (text.hashes_of(starts, self._short).ravel(), text.hashes_of(stemmed, self._long).ravel())
+        )
+        maybe = self._bits[_slot(hashes)].nonzero()[0]
         hashes = hashes[maybe]
-        at = np.minimum(np.searchsorted(self.keys, hashes), self.keys.size - 1)
+        at = np.minimum(self.keys.searchsorted(hashes), self.keys.size - 1)
         hit = self.keys[at] == hashes
-        return self.concepts[at[hit]].astype(np.int64), first[maybe[hit]]
+        maybe = maybe[hit]
+        border = starts.size * self._short.size
+        in_long = maybe >= border
+        short, long = starts[maybe[~in_long] // self._short.size], stemmed[(maybe[in_long] - border) // self._long.size]
+        return self.concepts[at[hit]], np.concatenate((short, long))
 
 
 def _cut(entry: bytes) -> bytes:
