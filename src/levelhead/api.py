@@ -49,6 +49,7 @@ class Router:
         self._key = key
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
 
     @classmethod
     def from_config(cls, path: str | Path | None = None, *, dry_run: bool = False) -> Router:
@@ -80,12 +81,14 @@ class Router:
             await asyncio.wrap_future(self._submit(_leave(reply)))
 
     def close(self) -> None:
-        """Waits until budgets and cache are written. The Router can't be used afterwards."""
-        self._submit(self._pipeline.aclose()).result()
+        """Waits until budgets and cache are written. Using the Router afterwards is a `RuntimeError`."""
         with self._lock:
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._loop.stop)
-                self._loop = None
+            if self._closed:
+                return
+            self._closed = True
+            loop = self._running()
+        asyncio.run_coroutine_threadsafe(self._pipeline.aclose(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
 
     def __enter__(self) -> Router:
         return self
@@ -114,10 +117,22 @@ class Router:
 
     def _submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="levelhead", daemon=True).start()
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+            if self._closed:
+                work.close()
+                raise RuntimeError("this Router is closed")
+            loop = self._running()
+        return asyncio.run_coroutine_threadsafe(work, loop)
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            threading.Thread(target=_run, args=(self._loop,), name="levelhead", daemon=True).start()
+        return self._loop
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    loop.run_forever()
+    loop.close()
 
 
 def _plain(value: object) -> object:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from time import perf_counter
 
 from .deciding import Decider, output_cap
-from .errors import BudgetExhausted, UpstreamError, UpstreamTimeout
+from .errors import BudgetExhausted, LevelheadError, UpstreamError, UpstreamTimeout
 from .passage import Passage
 from .ports import AnswerStream, Ledger, Observer, Upstream
 from .spend import cost
@@ -61,14 +61,20 @@ class Caller:
         await self.settle(passage, 0)
         raise attempts.exhausted()
 
-    async def charge(self, passage: Passage, usage: Usage) -> None:
-        """Settles an answer by its usage, and notes what always-strong would have cost."""
+    async def charge(self, passage: Passage, usage: Usage, *, estimated: bool = False) -> None:
+        """Settles an answer by its usage, and notes what always-strong would have cost.
+
+        An estimate counts bytes, and long tokens have many: it never exceeds what the call could cost at most.
+        """
         assert passage.model is not None
         baseline = passage.decided.baseline or passage.model
         passage.usage = usage
         passage.charged = True
         passage.baseline_usd = cost(usage, baseline.price, passage.at) / NANOS_PER_USD
-        await self.settle(passage, cost(usage, passage.model.price, passage.at))
+        amount = cost(usage, passage.model.price, passage.at)
+        if estimated and passage.reservation is not None:
+            amount = min(amount, passage.reservation.amount)
+        await self.settle(passage, amount)
 
     async def settle(self, passage: Passage, amount: Nanos) -> None:
         passage.cost_usd += amount / NANOS_PER_USD
@@ -117,6 +123,9 @@ class Caller:
             await self.settle(passage, _reserved(passage))
             raise
         except UpstreamError:
+            raise
+        except LevelheadError:  # the codec's: the vendor's request couldn't be written, so nothing was sent
+            await self.settle(passage, 0)
             raise
         except BaseException:
             await self.settle(passage, _reserved(passage))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .errors import InvalidRequest, LevelheadError, NotCapable, PermissionDenied
 from .policy import FIELD_OF_NEED, Choice, Offer, choose, first_gate, unmet_needs
@@ -77,14 +77,9 @@ class Decider:
 
     def _choice(self, offers: list[Offer], question: Question) -> tuple[Choice, int]:
         chat, slot, left = question.chat, question.slot, question.remaining
-        threshold = self._threshold(slot)
-        choice = None
+        choice = choose(offers, threshold=self._threshold(slot), remaining=left, pinned=question.pinned)
         if self._goal.uncertified == "strong":
-            top = max(o.model.tier_rank for o in offers)
-            strong = [o for o in offers if o.model.tier_rank == top]
-            choice = choose(strong, threshold=0.0, remaining=left, pinned=question.pinned)
-        if choice is None:
-            choice = choose(offers, threshold=threshold, remaining=left, pinned=question.pinned)
+            choice = _strong_first(offers, choice, left, pinned=question.pinned)
         if choice is not None:
             return choice, output_cap(chat, choice.offer.model, slot)
         assert left is not None
@@ -143,6 +138,16 @@ class Decider:
         if known is None:
             known = self._thresholds[loss] = self._quality.threshold(loss, self._models)
         return known
+
+
+def _strong_first(offers: Sequence[Offer], choice: Choice | None, left: Nanos | None, *, pinned: bool) -> Choice | None:
+    """The strong tier while it can be paid for, with `choice` behind it for when it fails."""
+    top = max(o.model.tier_rank for o in offers)
+    strong = choose([o for o in offers if o.model.tier_rank == top], threshold=0.0, remaining=left, pinned=pinned)
+    if choice is None or strong is None:
+        return strong or (choice and replace(choice, reason=Reason.BUDGET))
+    rest = tuple(o for o in choice.ranking if o.model.tier_rank < top)
+    return replace(strong, ranking=strong.ranking + rest)
 
 
 def output_cap(chat: Chat, model: Model, slot: Slot | None) -> int:

@@ -11,13 +11,24 @@ from uuid import uuid4
 
 import orjson
 
-from ..errors import InvalidRequest, LevelheadError, ModelNotFound, NotFound
+from ..errors import BodyTooLarge, InvalidRequest, LevelheadError, ModelNotFound, NotFound
 from ..passage import Ask
 from ..router import Pipeline, explanation, frames
 from ..spend import as_json
 from ..wire.errors import render_error
 from .access import Access
-from .http import ClientGone, HeaderList, Receive, Send, Watch, headers_of, read_body, send_body, send_stream
+from .http import (
+    ClientGone,
+    HeaderList,
+    Receive,
+    Send,
+    Watch,
+    headers_of,
+    read_body,
+    refuse_body,
+    send_body,
+    send_stream,
+)
 
 log = logging.getLogger("levelhead.serve")
 
@@ -106,11 +117,14 @@ class App:
             return  # a second response is refused once one has started; the stream has said its error itself
         status, headers, body = render_error(error, "chat", "req_" + uuid4().hex[:24])
         encoded = [(name.encode(), value.encode("ascii")) for name, value in headers.items()]
-        if status == 413:
-            encoded.append((b"connection", b"close"))  # the rest of the body is not read
         if not any(name == b"content-type" for name, _ in encoded):
             encoded += JSON_HEADERS
-        await exchange.reply(status, body, encoded)
+        if isinstance(error, BodyTooLarge):
+            exchange.started = True
+            encoded.append((b"connection", b"close"))
+            await refuse_body(exchange.send, exchange.receive, status, encoded, body)
+        else:
+            await exchange.reply(status, body, encoded)
 
     async def _chat(self, exchange: Exchange) -> None:
         headers = exchange.headers

@@ -38,7 +38,8 @@ class CorkedTransport:
         held = self._held
         if held:
             self._held, self._size = [], 0
-            self._transport.write(held[0] if len(held) == 1 else b"".join(held))
+            if not self._transport.is_closing():  # the client may have left since
+                self._transport.write(held[0] if len(held) == 1 else b"".join(held))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)

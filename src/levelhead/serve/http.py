@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 from ..errors import BodyTooLarge
@@ -15,6 +16,10 @@ HeaderList = list[tuple[bytes, bytes]]
 
 # Seconds until a client that leaves early is looked for: most answers are out by then, and a watcher costs a task.
 WATCH_AFTER = 0.05
+
+# How long and how much more of a body that is too large is taken in after it was refused.
+LINGER_SECONDS = 5.0
+LINGER_BYTES = 64 * 1024 * 1024
 
 
 class ClientGone(Exception):
@@ -62,6 +67,19 @@ async def send_body(send: Send, status: int, headers: HeaderList, body: bytes) -
         }
     )
     await send({"type": "http.response.body", "body": body})
+
+
+async def refuse_body(send: Send, receive: Receive, status: int, headers: HeaderList, body: bytes) -> None:
+    """Answers at once and then takes in what is still on its way: who writes into a closed connection never reads."""
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+    left = LINGER_BYTES
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_SECONDS):
+            while left > 0 and (message := await receive()).get("more_body", False):
+                left -= len(message["body"])
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def send_stream(send: Send, status: int, headers: HeaderList, frames: AsyncIterator[bytes]) -> None:

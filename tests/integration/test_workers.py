@@ -1,0 +1,81 @@
+"""Two worker processes and no keys: one budget and one page of metrics over both, open to this machine alone."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+
+import pytest
+
+from levelhead.testing import Reply
+from levelhead.types import Usage
+
+from .house import Proxy, Vendors, eventually
+from .talk import CHAT, Client, Said, chat_body
+
+COST = Decimal("0.00102")
+LIMIT = Decimal("0.05")
+
+
+@pytest.fixture(scope="module")
+def crew(running_vendors: Vendors, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    budgets = [{"scope": "key", "usd": float(LIMIT)}]
+    with Proxy(tmp_path_factory.mktemp("crew"), running_vendors, keys={}, workers=2, budgets=budgets) as proxy:
+        yield proxy
+        assert proxy.stop() in (0, -signal.SIGTERM)
+        assert "Traceback" not in proxy.log
+
+
+@pytest.fixture
+def client(crew: Proxy, vendors: Vendors) -> Client:
+    vendors.claude.answer = lambda body: Reply(text="So be it.", usage=Usage(input=10, output=100))
+    return crew.client(None)
+
+
+def test_metrics_and_budget_over_both(crew: Proxy, client: Client) -> None:
+    """A rush on one small budget, from 32 connections that the kernel deals out to the workers."""
+
+    def ask(number: int) -> Said:
+        return client.chat(f"{number}", model="claude-sonnet", max_tokens=100)
+
+    with ThreadPoolExecutor(32) as pool:
+        answers = list(pool.map(ask, range(96)))
+    assert {answer.status for answer in answers} == {200, 429}
+    served = [answer for answer in answers if answer.status == 200]
+    spent = sum(answer.cost for answer in served)
+    assert LIMIT / 2 < spent == len(served) * COST <= LIMIT
+    for _ in range(8):  # whichever worker answers
+        assert crew.metric("requests_total", outcome="ok") == len(served)
+        assert crew.metric("requests_total", outcome="refused") == 96 - len(served)
+        assert crew.metric("cost_usd_total") == spent
+    assert crew.metric("budget_overrun_usd_total") == 0
+    eventually(lambda: client.balance("key:local").spent == spent, "the workers' postings meet")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "param"),
+    [
+        ({"host": "evil.example"}, 403, "host"),
+        ({"host": "127.0.0.1.evil.example:8100"}, 403, "host"),
+        ({"origin": "https://evil.example"}, 403, "origin"),
+        ({"origin": "null"}, 403, "origin"),
+        ({"content-type": "text/plain"}, 400, "content-type"),
+        ({"content-type": "application/x-www-form-urlencoded"}, 400, "content-type"),
+        ({"content-type": ""}, 400, "content-type"),
+    ],
+)
+def test_no_web_page_may_spend(
+    client: Client, vendors: Vendors, headers: dict[str, str], status: int, param: str
+) -> None:
+    said = client.chat(headers=headers)
+    assert (said.status, said.error["param"]) == (status, param)
+    assert vendors.asked == 0
+
+
+def test_a_page_of_this_machine_may(client: Client) -> None:
+    headers = {"origin": f"http://localhost:{client.port}", "content-type": "application/json; charset=utf-8"}
+    said = client.send("POST", "/v1/explain", chat_body("hello", {}), headers)
+    assert said.status == 200
+    assert client.send("POST", CHAT, chat_body("hello", {"n": 0}), headers).error["param"] == "n"
