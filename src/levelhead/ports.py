@@ -47,6 +47,11 @@ class AnswerStream(Protocol):
         ...
 
     @property
+    def counted(self) -> Usage | None:
+        """What the vendor has counted so far, where it counts ahead: better than an estimate for a broken stream."""
+        ...
+
+    @property
     def output_bytes(self) -> int:
         """The text produced so far: what an abandoned stream is settled on."""
         ...

@@ -270,7 +270,7 @@ class Pipeline:
             passage.upstream_seconds += perf_counter() - began
             await stream.aclose()
             if not passage.charged:
-                usage = estimate_usage(passage.chat, stream.output_bytes)
+                usage = stream.counted or estimate_usage(passage.chat, stream.output_bytes)
                 await self._caller.charge(passage, usage, estimated=True)
             self._rooms.observer.finished(record(passage, ending, code))
             await held.aclose()

@@ -180,10 +180,6 @@ def test_a_client_that_leaves_in_mid_stream(duo: Client, proxy: Proxy, vendors: 
     assert proxy.metric("requests_total", model=model, outcome="cancelled") - left == 1
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="upstream/wires.py: WireStream.usage hides Claude's early counts, and estimate_usage omits images",
-)
 def test_the_input_that_claude_counted_is_paid(duo: Client, vendors: Vendors) -> None:
     """Its first event says what the input cost; a client that leaves afterwards owes it."""
     counted = Usage(input=3_000, output=500)

@@ -208,7 +208,6 @@ def test_a_fence_around_json(sdk: Sdk, vendors: Vendors, stream: bool) -> None:
     assert orjson.loads(heard.text) == {"name": "Rome"}
 
 
-@pytest.mark.xfail(strict=True, reason="spend/capabilities.py: generic_capabilities gives every name sampling")
 def test_a_reasoning_model_newer_than_the_table(sdk: Sdk, proxy: Proxy) -> None:
     """Its name says that it refuses sampling, as `wire/chat_write.py` reads its output cap from it."""
     assert sdk.at(proxy.url, "sk-pioneer").create(model="gpt-unlisted", temperature=0.3).ok.text == "echo: hello"

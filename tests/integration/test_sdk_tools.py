@@ -64,7 +64,6 @@ TWICE = [
 ]
 
 
-@pytest.mark.xfail(strict=True, reason="wire/messages_stream.py: `thinking_blocks` in deltas carry no index")
 def test_the_stream_helper_takes_several_thoughts(sdk: Sdk, vendors: Vendors, monkeypatch: pytest.MonkeyPatch) -> None:
     """The SDK merges lists of objects by their `index`, and raises where a second one comes without."""
     monkeypatch.setattr(vendors.claude, "blocks", lambda reply: TWICE)
@@ -78,13 +77,8 @@ def test_the_stream_helper_takes_several_thoughts(sdk: Sdk, vendors: Vendors, mo
     ]
 
 
-ANNOTATIONS = pytest.mark.xfail(
-    strict=True, reason="testing/openai_rules.py: _MESSAGE_KEYS lacks `annotations`, which the SDK itself sends back"
-)
-
-
 @MODES
-@pytest.mark.parametrize("stream", [False, pytest.param(True, marks=ANNOTATIONS)], ids=["whole", "streamed"])
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 def test_a_loop_over_all_vendors(sdk: Sdk, vendors: Vendors, mode: str, stream: bool) -> None:
     """Each vendor checks pairing, ids, and the thoughts it wants back, of turns that others made."""
     call = (ToolUse("get_weather", ROME),)

@@ -294,8 +294,8 @@ def test_thinking_streams_as_text_and_ends_as_a_block() -> None:
     assert deltas(events)[1:-1] == [
         {"reasoning_content": "H"},
         {"reasoning_content": "m."},
-        {"thinking_blocks": [THOUGHT]},
-        {"thinking_blocks": [redacted]},
+        {"thinking_blocks": [{"index": 0, **THOUGHT}]},
+        {"thinking_blocks": [{"index": 1, **redacted}]},
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -19,6 +20,7 @@ _FLAGS = {
     Need.DOCUMENTS: "supports_pdf_input",
     Need.AUDIO: "supports_audio_input",
 }
+_REASONING = re.compile(r"(?i)(?:openai/)?(?:o\d|gpt-[5-9])")  # OpenAI's refuse sampling, whatever their number
 _DEEPSEEK_CACHE_UNIT = 64
 _USUAL_CACHE_MINIMUM = 1_024
 
@@ -29,6 +31,8 @@ def generic_capabilities(model: str, wire: Wire, provider: str = "") -> Capabili
         return capabilities_of({"supports_function_calling": True, "supports_reasoning": True}, provider, model, wire)
     if wire == "simulated":
         return Capabilities(offers=frozenset(Need) - {Need.LOGPROBS, Need.CUSTOM_TOOLS})
+    if wire != "anthropic" and _REASONING.match(model):
+        return Capabilities(offers=_OPENAI_WIRE - {Need.LOGPROBS, Need.LOGIT_BIAS}, sampling=False, thinking="optional")
     if wire != "anthropic":
         return Capabilities(offers=_OPENAI_WIRE)
     if "claude" not in model.lower():

@@ -80,6 +80,10 @@ class FakeStream:
         self._breaks_after = breaks_after
         self._sent = 0
 
+    @property
+    def counted(self) -> Usage | None:
+        return self.usage
+
     def __aiter__(self) -> FakeStream:
         return self
 

@@ -22,7 +22,7 @@ _KNOWN = frozenset({
     "verbosity", "web_search_options",
 })  # fmt: skip
 _MESSAGE_KEYS = frozenset({
-    "role", "content", "name", "tool_calls", "tool_call_id", "function_call", "refusal", "audio",
+    "role", "content", "name", "tool_calls", "tool_call_id", "function_call", "refusal", "audio", "annotations",
 })  # fmt: skip
 _PART_KEYS = {
     "text": {"type", "text", "prompt_cache_breakpoint"},

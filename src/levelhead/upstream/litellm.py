@@ -87,6 +87,10 @@ class LiteLLMStream:
         return self._reader.usage
 
     @property
+    def counted(self) -> Usage | None:
+        return self._reader.usage
+
+    @property
     def output_bytes(self) -> int:
         return self._reader.output_bytes
 

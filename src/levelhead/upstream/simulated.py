@@ -62,6 +62,10 @@ class SimulatedStream:
         self._answer = answer
         self._chunks = iter(_by_word(codec.answer_chunks(answer, chat)))
 
+    @property
+    def counted(self) -> Usage | None:
+        return self.usage
+
     def __aiter__(self) -> SimulatedStream:
         return self
 

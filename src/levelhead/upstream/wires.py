@@ -46,6 +46,10 @@ class WireStream:
         return self._reader.usage if self._reader.finished else None  # Claude counts the input before it answers
 
     @property
+    def counted(self) -> Usage | None:
+        return self._reader.usage
+
+    @property
     def output_bytes(self) -> int:
         return self._reader.output_bytes
 

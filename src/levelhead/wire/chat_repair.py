@@ -15,11 +15,12 @@ Vendor = Literal["openai", "deepseek", "other"]
 
 _OPENAI_NAME = re.compile(r"(openai/)?(chatgpt-|gpt-[3-9]|o[1-9])")
 _OPENAI_HOSTS = ("//api.openai.com", ".openai.com", ".openai.azure.com")
-# Anthropic's extras, and the thoughts of other vendors, which OpenAI itself refuses as unknown parameters.
+# Anthropic's extras, `parsed` of the SDK's own helpers sent back as it came, and the thoughts of other vendors, which
+# OpenAI itself refuses as unknown parameters.
 _STRAY: dict[Vendor, frozenset[str]] = {
-    "openai": frozenset({"cache_control", "thinking_blocks", "reasoning_content"}),
-    "deepseek": frozenset({"cache_control", "thinking_blocks"}),
-    "other": frozenset({"cache_control", "thinking_blocks"}),
+    "openai": frozenset({"cache_control", "parsed", "thinking_blocks", "reasoning_content"}),
+    "deepseek": frozenset({"cache_control", "parsed", "thinking_blocks"}),
+    "other": frozenset({"cache_control", "parsed", "thinking_blocks"}),
 }
 _SAID_OTHERWISE = ("tool_calls", "function_call", "refusal", "audio")
 

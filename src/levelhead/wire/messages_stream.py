@@ -40,6 +40,7 @@ class StreamReader:
         self._thought: list[str] = []
         self._signature = ""
         self._calls = -1
+        self._thoughts = -1
         self._stopped = False
         self._failure: StreamBroken | None = None
 
@@ -98,6 +99,10 @@ class StreamReader:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
         return Chunk({**self._envelope, "choices": [choice]})
 
+    def _thinking_block(self, block: Mapping[str, Any]) -> Chunk:
+        self._thoughts += 1  # the SDKs merge lists of objects by their index
+        return self._chunk({"thinking_blocks": [{"index": self._thoughts, **block}]})
+
     def _message_start(self, event: Mapping[str, Any], chunks: list[Chunk]) -> None:
         message = event["message"]
         self._envelope["id"] = message.get("id", "")
@@ -127,7 +132,7 @@ class StreamReader:
             if block.get("thinking"):
                 self._think(block["thinking"], chunks)
         elif kind == "redacted_thinking":
-            chunks.append(self._chunk({"thinking_blocks": [block]}))
+            chunks.append(self._thinking_block(block))
 
     def _block_delta(self, event: Mapping[str, Any], chunks: list[Chunk]) -> None:
         delta = event["delta"]
@@ -155,7 +160,7 @@ class StreamReader:
             self._arguments(orjson.dumps(block.get("input") or {}).decode(), chunks)
         elif kind == "thinking":
             thought = {"type": "thinking", "thinking": "".join(self._thought), "signature": self._signature}
-            chunks.append(self._chunk({"thinking_blocks": [thought]}))
+            chunks.append(self._thinking_block(thought))
 
     def _message_delta(self, event: Mapping[str, Any], chunks: list[Chunk]) -> None:
         self._count(event.get("usage"))

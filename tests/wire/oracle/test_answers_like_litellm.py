@@ -29,9 +29,12 @@ ANSWER_DIFFERENCES: dict[str, dict[str, str]] = {
     "server tool": {"tool_calls": "the vendor ran it: a client must not be asked to"},
 }
 _PIECES = "one whole block with its signature, fit to be sent back; litellm's pieces must be glued first"
+_NUMBERED = "the vendors' SDKs merge lists of objects by their index, and raise where it is missing"
 STREAM_DIFFERENCES: dict[str, dict[str, str]] = {
     "thinking": {"thinking_blocks": _PIECES, "usage.reasoning": _COUNTED},
     "thinking tokens": {"thinking_blocks": _PIECES},
+    "hidden thinking": {"thinking_blocks[*].index": _NUMBERED},
+    "redacted thinking": {"thinking_blocks[*].index": _NUMBERED},
 }
 
 
