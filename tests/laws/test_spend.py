@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import tempfile
 from collections import Counter
+from concurrent.futures import wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from levelhead.errors import BudgetExhausted
 from levelhead.spend import Ledger, SqliteStore, cost, worst_case
+from levelhead.spend.accounts import Shortage
 from levelhead.spend.scopes import budgets_of, window_of
 from levelhead.types import Budget, OffPeak, Price, Reservation, Scope, Usage
 
@@ -65,6 +67,21 @@ class Worker:
     store: SqliteStore
     pid: int
     held: list[Reservation] = field(default_factory=list)
+    asked: list[Shortage] = field(default_factory=list)
+
+    def __post_init__(self):
+        submit = self.ledger._keeper.submit
+
+        def noted(shortage):
+            self.asked.append(shortage)
+            submit(shortage)
+
+        self.ledger._keeper.submit = noted
+
+    def rest(self):
+        """Returns when the keeper's thread has answered everything: the machine's steps follow one another."""
+        wait([shortage.answer for shortage in self.asked])
+        self.asked.clear()
 
     def accounts(self):
         books = self.ledger._books
@@ -122,6 +139,7 @@ class Workers(RuleBasedStateMachine):
         self.serial += 1
         with suppress(BudgetExhausted):
             worker.held.append(self.run(worker.ledger.reserve(f"d{self.serial}", scopes, amount)))
+        worker.rest()
 
     @precondition(lambda self: any(w.held for w in self.workers))
     @rule(data=st.data(), share=st.floats(0, 1))
