@@ -22,7 +22,7 @@ from .features import BUCKETS, FEATURE_VERSION
 SCHEMA = 1
 DEFAULT = "text-irt-1"
 _MAX_BYTES = 5_000_000
-_ARRAYS = ("weights", "scale", "lexicon_keys", "lexicon_concepts", "lexicon_lengths", "lexicon_stems", "reference")
+_ARRAYS = ("weights", "scale", "lexicon_keys", "lexicon_concepts", "lexicon_lengths", "reference")
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 

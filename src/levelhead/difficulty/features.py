@@ -52,28 +52,25 @@ class Reader:
     def __init__(self, lexicon: Lexicon, concepts: tuple[str, ...]) -> None:
         self._lexicon = lexicon
         self.concepts = concepts
-        self._domain = np.array([name.startswith("domain_") for name in concepts])
-        self._actor = np.array([name.startswith("actor_") for name in concepts])
+        self._domains = frozenset(i for i, name in enumerate(concepts) if name.startswith("domain_"))
+        self._actors = frozenset(i for i, name in enumerate(concepts) if name.startswith("actor_"))
         self._structure = [concepts.index(name) for name in _STRUCTURE]
         self.names = SURFACE + DERIVED + concepts + tuple(f"lead_{name}" for name in concepts)
 
     def read(self, task: Task) -> Features:
         text = Hashed(fold(task.ask))
-        concepts, offsets = self._lexicon.match(text)
-        size = len(self.concepts)
-        counts = np.bincount(concepts, minlength=size)
-        lead = np.bincount(concepts[offsets < LEAD_BYTES], minlength=size)
-        named = len(SURFACE) + len(DERIVED)
-        dense = np.empty(named + 2 * size, dtype=np.float32)
-        dense[:named] = _surface(task, text) + self._derived(counts)
-        dense[named : named + size] = _LOG1P[np.minimum(counts, _MOST)]
-        dense[named + size :] = np.minimum(lead, 1)
-        return Features(dense, _buckets(text))
+        counts, lead = [0] * len(self.concepts), [0.0] * len(self.concepts)
+        for concept, offset in zip(*self._lexicon.match(text), strict=True):
+            counts[concept] += 1
+            if offset < LEAD_BYTES:
+                lead[concept] = 1.0
+        dense = _surface(task, text) + self._derived(counts) + [log1p(count) for count in counts] + lead
+        return Features(np.array(dense, dtype=np.float32), _buckets(text))
 
-    def _derived(self, counts: npt.NDArray[np.int64]) -> list[float]:
-        present = counts > 0
-        domains, actors = int(np.count_nonzero(present & self._domain)), int(np.count_nonzero(present & self._actor))
-        simple, analyse, scope, sequence, conflict, unknown = counts[self._structure].tolist()
+    def _derived(self, counts: list[int]) -> list[float]:
+        present = {concept for concept, count in enumerate(counts) if count}
+        domains, actors = len(present & self._domains), len(present & self._actors)
+        simple, analyse, scope, sequence, conflict, unknown = (counts[at] for at in self._structure)
         return [
             float(domains),
             float(actors),
@@ -88,8 +85,6 @@ class Reader:
         ]
 
 
-_MOST = Lexicon.MAX_STARTS * 32
-_LOG1P = np.log1p(np.arange(_MOST + 1)).astype(np.float32)
 _STRUCTURE = ("simple", "analyse", "scope", "sequence", "conflict", "unknown")
 
 

@@ -56,7 +56,6 @@ class TextQualityModel:
             arrays["lexicon_keys"],
             arrays["lexicon_concepts"],
             arrays["lexicon_lengths"],
-            arrays["lexicon_stems"],
             len(concepts),
         )
         self.reader = Reader(lexicon, concepts)

@@ -48,6 +48,8 @@ _PLEASE = re.compile(
     r"|por favor|puedes|podrías|pode|poderia|per favore|puoi|potresti|пожалуйста|можешь|lütfen|prosz[eę]|kun je)"
     r"[,\s]+){1,3}|^(?:请你帮我|请帮我|请你|麻烦你|麻烦|请)"
 )
+_TALK = GO_ON | CLOSING | FILLER
+_THANKS = CLOSING | FILLER | COURTESY
 _MAX_COURTESIES = 3
 _ERROR = re.compile(r"(?i)\b(?:error|exception|traceback|failed|failure|panic|fatal|not found|denied)\b")
 
@@ -143,7 +145,7 @@ def strip_courtesy(text: str) -> str:
     last = max(bare.rfind(mark, -60, -1) for mark in ".!?\n。！？") + 1 if len(bare) > 60 else 0
     if last:
         closing = set(_WORD.findall(bare[last:].lower()))
-        if closing & CLOSING and closing <= CLOSING | FILLER | COURTESY:
+        if closing & CLOSING and closing <= _THANKS:
             bare = bare[:last].rstrip()
     return bare or text.strip()
 
@@ -196,7 +198,7 @@ def _kind(text: str) -> str:
     if not words or len(words) > 12:
         return "task"
     known = set(words)
-    if known <= GO_ON | CLOSING | FILLER:
+    if known <= _TALK:
         if known & GO_ON:
             return "go_on"
         if known & CLOSING:

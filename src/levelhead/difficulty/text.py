@@ -126,40 +126,28 @@ class Hashed:
 
 
 class Lexicon:
-    """Word stems and short phrases, each in one concept; matched at word starts only.
+    """Words and short phrases, each in one concept; matched at word starts only.
 
-    `keys` are sorted 64-bit hashes, `concepts` their concept, `lengths` the distinct entry lengths in bytes (up to 32),
-    `stems` the hashes of the entries' first bytes.
+    `keys` are sorted 64-bit hashes, `concepts` their concept, `lengths` the distinct entry lengths in bytes (up to 32).
     """
 
     MAX_STARTS = 600
-    STEM = 5  # bytes; entries at least this long are looked up only where their first bytes match some entry's
 
-    __slots__ = ("_bits", "_long", "_short", "_stem", "_stems", "concepts", "keys", "size")
+    __slots__ = ("_bits", "_lengths", "concepts", "keys", "size")
 
-    def __init__(self, keys: U64, concepts: npt.NDArray[np.uint8], lengths: Ints, stems: U64, size: int) -> None:
+    def __init__(self, keys: U64, concepts: npt.NDArray[np.uint8], lengths: Ints, size: int) -> None:
         self.keys, self.concepts, self.size = keys, concepts.astype(np.int64), size
-        self._short, self._long = lengths[lengths < self.STEM], lengths[lengths >= self.STEM]
-        self._stem = np.array([self.STEM])
-        self._bits, self._stems = _bitmap(keys), _bitmap(stems)
+        self._lengths, self._bits = lengths, _bitmap(keys)
 
-    def match(self, text: Hashed) -> tuple[Ints, Ints]:
+    def match(self, text: Hashed) -> tuple[list[int], list[int]]:
         """(concept, byte offset) of every match."""
         starts = text.starts[: self.MAX_STARTS]
-        stems = text.hashes_of(starts, self._stem)[:, 0]
-        stemmed = starts[self._stems[_slot(stems)]]
-        hashes = np.concatenate(
-            (text.hashes_of(starts, self._short).ravel(), text.hashes_of(stemmed, self._long).ravel())
-        )
+        hashes = text.hashes_of(starts, self._lengths).ravel()
         maybe = self._bits[_slot(hashes)].nonzero()[0]
         hashes = hashes[maybe]
         at = np.minimum(self.keys.searchsorted(hashes), self.keys.size - 1)
         hit = self.keys[at] == hashes
-        maybe = maybe[hit]
-        border = starts.size * self._short.size
-        in_long = maybe >= border
-        short, long = starts[maybe[~in_long] // self._short.size], stemmed[(maybe[in_long] - border) // self._long.size]
-        return self.concepts[at[hit]], np.concatenate((short, long))
+        return self.concepts[at[hit]].tolist(), starts[maybe[hit] // self._lengths.size].tolist()
 
 
 def _cut(entry: bytes) -> bytes:
@@ -177,7 +165,7 @@ def _bitmap(hashes: U64) -> npt.NDArray[np.bool_]:
     return bits
 
 
-def compile_lexicon(entries: dict[str, list[str]]) -> tuple[U64, npt.NDArray[np.uint8], Ints, U64]:
+def compile_lexicon(entries: dict[str, list[str]]) -> tuple[U64, npt.NDArray[np.uint8], Ints]:
     """Concept -> entries, as sorted arrays. `word*` matches as a prefix, `word` (not CJK) as a whole word."""
     found: dict[bytes, int] = {}
     for concept, words in enumerate(entries.values()):
@@ -192,11 +180,8 @@ def compile_lexicon(entries: dict[str, list[str]]) -> tuple[U64, npt.NDArray[np.
         keys.append((int(key), concept))
     keys.sort()
     lengths = np.array(sorted({len(folded) for folded in found}), dtype=np.int64)
-    heads = sorted({folded[: Lexicon.STEM] for folded in found if len(folded) >= Lexicon.STEM})
-    stems = [int(Hashed(head).hashes(np.array([0]), np.array([len(head)]))[0]) for head in heads]
     return (
         np.array([key for key, _ in keys], dtype=np.uint64),
         np.array([concept for _, concept in keys], dtype=np.uint8),
         lengths,
-        np.array(stems, dtype=np.uint64),
     )

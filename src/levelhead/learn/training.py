@@ -88,7 +88,7 @@ def _train(data: Path, out: Path, corpora: Path) -> dict[str, Any]:
     arrays = {
         "weights": weights, "scale": np.stack([mean, spread]).astype(np.float32),
         "lexicon_keys": corpus.lexicon[0], "lexicon_concepts": corpus.lexicon[1],
-        "lexicon_lengths": corpus.lexicon[2], "lexicon_stems": corpus.lexicon[3],
+        "lexicon_lengths": corpus.lexicon[2],
         "reference": reference(corpus, dense, weights, level_slope, level_b),
     }  # fmt: skip
     manifest = {
