@@ -1,4 +1,4 @@
-"""One Hypothesis profile for all laws: the same examples in every run. HYPOTHESIS_PROFILE=explore looks for new ones."""
+"""One Hypothesis profile for all laws: the same examples each run. HYPOTHESIS_PROFILE=explore looks for new ones."""
 
 import os
 

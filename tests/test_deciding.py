@@ -106,6 +106,7 @@ def test_the_cap_is_the_least_of_client_slot_and_model():
     slot = Slot("s", max_output_tokens=2_000)
     assert decide(asked=chat(output_cap=100)).output_cap == 100
     assert decide(slot=slot).output_cap == 2_000
+    assert decide(slot=Slot("essayist", max_output_tokens=16_000)).output_cap == 16_000
     assert decide(asked=chat(output_cap=100), slot=slot).output_cap == 100
     assert decide(asked=chat(output_cap=10**9)).output_cap == FLASH.capabilities.max_output_tokens
 

@@ -7,6 +7,7 @@ of `asyncio.run` calls, and its pooled connections outlive them.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
@@ -40,7 +41,8 @@ class Router:
 
     Keywords `slot`, `run`, `session`, `task` say who asks; `cache` is "no-cache" or "no-store"; `model` is "auto"
     unless said otherwise; every other keyword is a field of an OpenAI chat completions request. Methods raise
-    `levelhead.errors.LevelheadError`s. Close it, or use it as a context manager, to flush budgets and cache.
+    `levelhead.errors.LevelheadError`s. Close it, or use it as a context manager, to flush budgets and cache. A process
+    that was forked needs a Router of its own.
     """
 
     def __init__(self, config: Config, *, key: Key = LOCAL, dry_run: bool = False) -> None:
@@ -50,6 +52,7 @@ class Router:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
+        self._process = os.getpid()
 
     @classmethod
     def from_config(cls, path: str | Path | None = None, *, dry_run: bool = False) -> Router:
@@ -82,6 +85,8 @@ class Router:
 
     def close(self) -> None:
         """Waits until budgets and cache are written. Using the Router afterwards is a `RuntimeError`."""
+        if os.getpid() != self._process:
+            return  # a forked child has nothing of its own to write
         with self._lock:
             if self._closed:
                 return
@@ -116,6 +121,9 @@ class Router:
             raise InvalidRequest(f"The request can't be written as JSON: {error}.") from None
 
     def _submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        if os.getpid() != self._process:  # its thread stayed behind, and its leases must not be spent twice
+            work.close()
+            raise RuntimeError("this Router was made before a fork: make one in each process")
         with self._lock:
             if self._closed:
                 work.close()

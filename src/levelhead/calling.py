@@ -70,10 +70,10 @@ class Caller:
         baseline = passage.decided.baseline or passage.model
         passage.usage = usage
         passage.charged = True
-        passage.baseline_usd = cost(usage, baseline.price, passage.at) / NANOS_PER_USD
-        amount = cost(usage, passage.model.price, passage.at)
-        if estimated and passage.reservation is not None:
-            amount = min(amount, passage.reservation.amount)
+        amount, would_be = (cost(usage, model.price, passage.at) for model in (passage.model, baseline))
+        if estimated and passage.reservation is not None and amount > (most := passage.reservation.amount):
+            amount, would_be = most, would_be * most // amount  # what is too high for one is too high for both
+        passage.baseline_usd = would_be / NANOS_PER_USD
         await self.settle(passage, amount)
 
     async def settle(self, passage: Passage, amount: Nanos) -> None:

@@ -151,11 +151,13 @@ def _strong_first(offers: Sequence[Offer], choice: Choice | None, left: Nanos | 
 
 
 def output_cap(chat: Chat, model: Model, slot: Slot | None) -> int:
-    """Tokens per choice that are reserved and sent upstream: the least of what client, slot and model allow."""
-    cap = chat.output_cap if chat.output_cap is not None else DEFAULT_OUTPUT_CAP
-    if slot is not None and slot.max_output_tokens is not None:
-        cap = min(cap, slot.max_output_tokens)
-    return min(cap, model.capabilities.max_output_tokens)
+    """Tokens per choice that are reserved and sent upstream: the least of what client, slot and model allow.
+
+    Where the client says nothing the slot does, or else the default.
+    """
+    most = slot.max_output_tokens if slot is not None else None
+    cap = chat.output_cap if chat.output_cap is not None else most or DEFAULT_OUTPUT_CAP
+    return min(cap, most or cap, model.capabilities.max_output_tokens)
 
 
 def _largest(most: int, fits: Callable[[int], bool]) -> int:

@@ -66,3 +66,9 @@ def test_serve_says_when_it_is_ready_and_drains_on_sigterm(tmp_path: Path, worke
             proxy.send_signal(signal.SIGTERM)
         assert proxy.wait(timeout=30) in (0, -signal.SIGTERM)
         assert proxy.stdout.read() == ""
+
+
+def test_an_unknown_log_level_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEVELHEAD_LOG", "loud")
+    ran = run("serve", "--port", "0")
+    assert (ran.code, "LEVELHEAD_LOG" in ran.err, "Traceback" in ran.err) == (1, True, False)

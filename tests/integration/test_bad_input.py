@@ -288,6 +288,12 @@ def test_a_path(team: Client, method: str, path: str, status: int, code: str) ->
     assert len(said.raw) < 2_000
 
 
+@pytest.mark.parametrize("path", ["/v1/models", "/healthz", "/v1/nowhere"])
+def test_head_says_what_get_would(team: Client, path: str) -> None:
+    got, head = team.get(path), team.send("HEAD", path)
+    assert (head.status, head.headers["content-length"], head.raw) == (got.status, str(len(got.raw)), b"")
+
+
 def test_get_with_a_body(team: Client) -> None:
     assert team.send("GET", CHAT, chat_body("x", {})).status == 405
     assert team.send("GET", "/v1/models", chat_body("x", {})).status == 200

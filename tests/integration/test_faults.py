@@ -193,12 +193,12 @@ def test_the_input_that_claude_counted_is_paid(duo: Client, vendors: Vendors) ->
 
 
 @pytest.mark.parametrize("model", ["deepseek-flash", "claude-sonnet"])
-def test_an_estimate_stays_within_the_reservation(duo: Client, vendors: Vendors, model: str) -> None:
+def test_an_estimate_stays_within_the_reservation(duo: Client, proxy: Proxy, vendors: Vendors, model: str) -> None:
     """Ten tokens of nine hundred bytes each: counted by bytes they would be two thousand."""
     vendor = vendor_of(vendors, model)
     stalled = Fault("stall", after=100)
     vendor.script(Reply(text=LONG * 10, piece_chars=90, usage=Usage(input=10, output=10), fault=stalled))
-    before = duo.balance(KEY)
+    before, saved = duo.balance(KEY), proxy.metric("saved_usd_total")
     with duo.stream(model=model, max_tokens=10) as stream:
         events, heard = iter(stream), 0
         while heard < 8_000:
@@ -206,6 +206,7 @@ def test_an_estimate_stays_within_the_reservation(duo: Client, vendors: Vendors,
         reserved = duo.balance(KEY).reserved
     after = eventually(lambda: (b := duo.balance(KEY)).reserved == 0 and b, "the reservation is settled")
     assert after.spent - before.spent == reserved
+    assert proxy.metric("saved_usd_total") == saved  # a model that the client named saves nothing
 
 
 @pytest.mark.parametrize("model", ["deepseek-flash", "claude-sonnet"])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -180,3 +182,20 @@ def test_nothing_is_left_behind(file: Path, vendors: Vendors, monkeypatch: pytes
     eventually(
         lambda: {t for t in threading.enumerate() if t.name.startswith("levelhead")} <= before, "its threads end"
     )
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_is_told_rather_than_left_waiting(router: Router) -> None:
+    """The loop's thread stays with the parent."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        with suppress(BaseException):
+            try:
+                router.chat(messages=HELLO)
+            except RuntimeError as error:
+                router.close()
+                code = 0 if "fork" in str(error) else 2
+        os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert router.chat(messages=HELLO).text == "echo: hello"

@@ -187,19 +187,7 @@ def test_include_usage(sdk: Sdk, vendors: Vendors, mode: str, model: str, asked:
     assert usage["cost_usd"] > 0
 
 
-@pytest.mark.parametrize(
-    "stream",
-    [
-        False,
-        pytest.param(
-            True,
-            marks=pytest.mark.xfail(
-                strict=True, reason="wire/messages_stream.py passes the fence on; _unfenced is for whole answers"
-            ),
-        ),
-    ],
-    ids=["whole", "streamed"],
-)
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 def test_a_fence_around_json(sdk: Sdk, vendors: Vendors, stream: bool) -> None:
     """Claude has no JSON mode: it is asked for JSON alone, and sometimes wraps it."""
     vendors.claude.script(Reply(text='```json\n{"name": "Rome"}\n```'))

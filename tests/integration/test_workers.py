@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -79,3 +82,33 @@ def test_a_page_of_this_machine_may(client: Client) -> None:
     said = client.send("POST", "/v1/explain", chat_body("hello", {}), headers)
     assert said.status == 200
     assert client.send("POST", CHAT, chat_body("hello", {"n": 0}), headers).error["param"] == "n"
+
+
+def workers(proxy: Proxy) -> list[int]:
+    """Their process ids."""
+    found = []
+    for pid in Path(f"/proc/{proxy.process.pid}/task/{proxy.process.pid}/children").read_text().split():
+        with suppress(OSError):  # it has ended meanwhile
+            if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(int(pid))
+    return found
+
+
+def counted_in(pid: int) -> Path:
+    """Where a worker keeps its part of the metrics."""
+    variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    return Path(next(v for v in variables if v.startswith(b"PROMETHEUS_MULTIPROC_DIR=")).decode().partition("=")[2])
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks at processes as Linux shows them")
+def test_a_worker_that_dies(crew: Proxy, client: Client) -> None:
+    """Its counts stay and its gauges go; the other serves until there are two again."""
+    refused = crew.metric("requests_total", outcome="refused")
+    dead, other = workers(crew)
+    folder = counted_in(dead)
+    assert list(folder.glob(f"gauge_live*_{dead}.db"))
+    os.kill(dead, signal.SIGKILL)
+    eventually(lambda: dead not in (now := workers(crew)) and other in now and len(now) == 2, "another takes its place")
+    eventually(lambda: not list(folder.glob(f"gauge_live*_{dead}.db")), "what it said about now is gone")
+    assert crew.metric("requests_total", outcome="refused") == refused
+    assert client.send("POST", "/v1/explain", chat_body("hello", {})).status == 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -16,6 +17,7 @@ from levelhead.types import Call, Capabilities, Chat, Model, Price
 from levelhead.wire import sse
 from levelhead.wire.chat import read_request
 from levelhead.wire.messages import StreamReader, headers, write_request
+from levelhead.wire.messages_fence import Unfencer, unfenced
 
 MODELS = [
     "claude-3-5-haiku-20241022",
@@ -275,3 +277,35 @@ def test_any_chunking_of_a_stream_gives_the_same_chunks(cuts: list[int]) -> None
     assert chunks == whole
     assert (reader.usage, reader.output_bytes) == (whole_reader.usage, whole_reader.output_bytes)
     assert [bool(chunk.get("usage")) for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
+
+
+fenced = st.lists(st.sampled_from(["```", "`", "json", "\n", " ", '{"a": "```"}', "x"]), max_size=8).map("".join)
+
+
+@settings(max_examples=300, deadline=None)
+@given(fenced | fenced.map(lambda text: f"```json\n{text}\n```"), st.lists(st.integers(0, 60), max_size=12))
+def test_any_chunking_of_a_text_gives_it_without_the_fence(text: str, cuts: list[int]) -> None:
+    edges = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
+    unfencer = Unfencer()
+    heard = "".join(unfencer.feed(text[a:b]) for a, b in pairwise(edges)) + unfencer.finish()
+    opened = re.match(r"\s*```[^\S\n]*(json)?[^\S\n]*\n\s*", text)
+    if opened is None or unfenced(text) != text:
+        assert heard == unfenced(text)
+    else:  # never closed
+        assert heard == text[opened.end() :]
+
+
+def test_only_what_may_be_the_fence_is_held_back() -> None:
+    unfencer = Unfencer()
+    assert [unfencer.feed(char) for char in '```json\n{"a": 1}\n``x'] == [
+        *[""] * 8,
+        *'{"a":',
+        "",
+        " 1",
+        "}",
+        "",
+        "",
+        "",
+        "\n``x",
+    ]
+    assert Unfencer().feed("Sure: ") == "Sure: "

@@ -34,13 +34,15 @@ def test_an_open_proxy_answers_to_loopback_names(host):
     assert Access([]).key({"host": host}).name == "local"
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "", "10.0.0.1"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "", "10.0.0.1", "[::1"]
+)
 def test_an_open_proxy_refuses_a_rebound_name(host):
     with pytest.raises(PermissionDenied):
         Access([]).key({"host": host})
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1.evil.example"])
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1.evil.example", "http://[bad"])
 def test_an_open_proxy_refuses_a_foreign_page(origin):
     with pytest.raises(PermissionDenied):
         Access([]).key({**LOCAL, "origin": origin})

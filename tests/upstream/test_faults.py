@@ -5,9 +5,9 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from levelhead.errors import UpstreamError, UpstreamRefused, UpstreamTimeout, UpstreamUnavailable
+from levelhead.errors import StreamBroken, UpstreamError, UpstreamRefused, UpstreamTimeout, UpstreamUnavailable
 from levelhead.types import Model, Price, Secret
-from levelhead.upstream.faults import refusal, retry_after, stream_fault
+from levelhead.upstream.faults import broken, refusal, retry_after, stream_fault
 
 KEY = "sk-very-secret-0123456789"
 MODEL = Model(
@@ -109,9 +109,17 @@ def test_fields_travel_and_are_bounded():
 
 def test_key_is_never_repeated():
     for status in (400, 401, 500):
-        error = refuse(status, openai(f"Incorrect API key provided: {KEY}"))
-        assert KEY not in str(error)
-        assert KEY not in repr(error)
+        error = refuse(status, openai(f"Incorrect API key provided: {KEY}", code=f"bad {KEY}", param=KEY))
+        assert KEY not in f"{error} {error!r} {error.code} {error.param}"
+    error = broken(StreamBroken(f"Incorrect API key provided: {KEY}", code=f"bad {KEY}"), MODEL)
+    assert KEY not in f"{error} {error!r} {error.code}"
+    assert error.message == "Incorrect API key provided: ***"
+
+
+def test_what_broke_a_stream_is_told_within_bounds():
+    said = broken(StreamBroken("Over\x1b[31mloaded\n" * 1000, code="overloaded_error"), MODEL)
+    assert (len(said.message) <= 1000, said.message.isprintable(), said.code) == (True, True, "overloaded_error")
+    assert broken(StreamBroken("cut"), MODEL).code == broken(UpstreamTimeout("late"), MODEL).code == "stream_broken"
 
 
 @pytest.mark.parametrize(

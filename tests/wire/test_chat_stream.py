@@ -8,6 +8,7 @@ import pytest
 from levelhead.errors import StreamBroken
 from levelhead.types import Call, Chunk, Model, Price, Usage
 from levelhead.wire.chat import DONE, Collector, StreamReader, read_request, render_chunks
+from levelhead.wire.chat_echo import Echo
 
 USAGE = {"prompt_tokens": 10, "completion_tokens": 4, "total_tokens": 14}
 
@@ -344,3 +345,81 @@ def test_a_client_of_functions_hears_of_functions() -> None:
     assert answer.finish == "function_call"
     message = answer.body["choices"][0]["message"]
     assert message == {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}}
+
+
+def echoing(text: str, **fields: object) -> bytes:
+    return frame({"content": text}, **fields)
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        pytest.param([], id="nothing"),
+        pytest.param([echoing("x", model="another")], id="another envelope"),
+        pytest.param([frame({"content": "x"}, index=1)], id="another choice"),
+        pytest.param([frame({"content": "x", "refusal": "y"})], id="two texts"),
+        pytest.param([frame({"reasoning_content": "hm"}), frame({"reasoning_content": "hmm"})], id="thoughts"),
+        pytest.param([frame(tool(0, id="c", function={"name": "f", "arguments": "{"}))], id="a tool call"),
+        pytest.param([echoing("x", usage={**USAGE, "completion_tokens": 1})], id="usage on the way"),
+        pytest.param([echoing("x", obfuscation="a"), echoing("yy", obfuscation="bcd")], id="padding"),
+        pytest.param([b": ping\n\n", frame({})], id="no text"),
+        pytest.param([frame(None, prompt_filter_results=[1])], id="no choices"),
+        pytest.param([b"data: " + echoing(t)[6:].replace(b":", b" : ") for t in ("x", "y")], id="spacing"),
+        pytest.param([b"data:" + echoing("z")[6:], echoing("z").replace(b"\n", b"\r\n")], id="framing"),
+    ],
+)
+@pytest.mark.parametrize("chat", [CHAT, read_request(request(n=2))])
+def test_events_that_repeat_are_what_they_say(between: list[bytes], chat) -> None:
+    """Most aren't parsed: what is read, passed on, counted and put together must be as if they were."""
+    texts = ["content", ",", "a b", "", "é\n", 'say "x"', "\\", '"},{"', "id", "x" * 300, "\u2028\0", "日本"]
+    events = [ROLE, *map(echoing, texts), *between, *map(echoing, texts), *between, echoing("end")]
+    stream = b"".join(events) + STOP + frame({}, "stop", index=1)
+    chunks, reader = read(stream, chat)
+    plain, size = Collector(), 0
+    parsed = [orjson.loads(event.partition(b":")[2]) for event in events if event[:1] != b":"]
+    parsed = [{name: value for name, value in data.items() if name != "usage"} for data in parsed]
+    assert [chunk.data for chunk in chunks[: len(parsed)]] == parsed
+    sent = render_chunks(chunks[: len(parsed)], include_usage=False, cost_usd=None)
+    assert [orjson.loads(event[5:]) for event in sent.split(b"\n\n")[:-1]] == parsed
+    for one in chunks:
+        plain.add([Chunk(one.data)])
+    for data in parsed:
+        for choice in data["choices"]:
+            delta = choice["delta"]
+            size += sum(len(v.encode()) for name, v in delta.items() if isinstance(v, str) and name != "role")
+            size += sum(len("f{") for _ in delta.get("tool_calls", ()))
+    collector = Collector()
+    collector.add(chunks)
+    assert any(isinstance(chunk, Echo) for chunk in chunks)
+    assert collector.answer() == plain.answer()
+    assert reader.output_bytes == size
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        echoing("x").replace(b'"x"', b'"\xff"'),
+        echoing("x").replace(b'"x"', b'"a\tb"'),
+        echoing("x").replace(b'"x"', b'"a\\"'),
+        echoing("x").replace(b'"x"', b'"\\ud800"'),
+        echoing("x").replace(b'"x"', b'"a" "b"'),
+        echoing("x").replace(b'"x"', b""),
+    ],
+)
+def test_an_event_that_repeats_all_but_valid_json(spoilt: bytes) -> None:
+    reader = StreamReader(CHAT)
+    reader.feed(ROLE + TEXT)
+    with pytest.raises(StreamBroken):
+        reader.feed(spoilt)
+
+
+@pytest.mark.parametrize(
+    "value", [b"null", b"[1]", b'"x","role":"assistant"', b'"x"},"finish_reason":"stop","delta":{"content":"y"']
+)
+def test_an_event_that_looks_like_the_one_before(value: bytes) -> None:
+    """It may even begin and end the same: what isn't one string between is parsed as a whole."""
+    event = echoing("x").replace(b'"x"', value)
+    reader = StreamReader(CHAT)
+    reader.feed(ROLE + TEXT)
+    (chunk,) = reader.feed(event)
+    assert chunk.data == orjson.loads(event[5:])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
@@ -14,6 +15,7 @@ from ..types import Level, Usage
 
 _FRAME = struct.Struct(">4sII")  # magic with version, CRC-32 of all that follows, length of the head
 _MAGIC = b"LHE1"
+_REMEMBERED_BYTES = 16_384
 _counts = attrgetter(*(field.name for field in fields(Usage)))
 
 
@@ -61,6 +63,10 @@ def encode(entry: Entry) -> bytes:
 
 def decode(data: bytes) -> Entry | None:
     """None (a miss) for anything damaged, foreign or of another version."""
+    return _remembered(data) if len(data) <= _REMEMBERED_BYTES else _decoded(data)
+
+
+def _decoded(data: bytes) -> Entry | None:
     if len(data) < _FRAME.size:
         return None
     magic, checksum, length = _FRAME.unpack_from(data)
@@ -84,3 +90,7 @@ def decode(data: bytes) -> Entry | None:
         )
     except (TypeError, ValueError):  # the checksum holds, so somebody else wrote it
         return None
+
+
+# The memory tier gives the same bytes for each hit. At most 256 x 2 x 16 KB are kept.
+_remembered = lru_cache(256)(_decoded)

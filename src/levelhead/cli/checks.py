@@ -14,6 +14,8 @@ from ..config import Config, load
 from ..errors import ArtefactError, ConfigError
 from .reach import TIMEOUT_SECONDS, answers
 
+PROBE_BYTES = 65_536  # what must fit on the disk: room for a few pages of a database
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -116,19 +118,19 @@ def _directories(config: Config) -> Iterator[Finding]:
 
 
 def _writable(check: str, directory: Path, mend: str) -> Finding:
-    """Tries a file where the directory exists; else asks whether it could be made. Creates nothing that stays."""
+    """Tries a file in the directory, or in the one where it would be made: nothing stays of it."""
     existing = next(p for p in (directory, *directory.parents) if os.path.exists(p))  # noqa: PTH110 - never raises
     if not existing.is_dir():
         return Finding(check, "problem", f"{existing} is not a directory", mend)
-    if existing != directory:
-        if os.access(existing, os.W_OK | os.X_OK):
-            return Finding(check, "ok", f"{directory} (will be made)")
-        return Finding(check, "problem", f"{directory} can't be made: {existing} is not writable", mend)
+    will_be_made = existing != directory
     try:
-        with tempfile.TemporaryFile(dir=directory):
-            return Finding(check, "ok", str(directory))
+        with tempfile.TemporaryFile(dir=existing) as file:
+            file.write(bytes(PROBE_BYTES))
+            file.flush()
     except OSError as error:
-        return Finding(check, "problem", f"{directory}: {error.strerror}", mend)
+        why = f"can't be made: {existing}: {error.strerror}" if will_be_made else error.strerror
+        return Finding(check, "problem", f"{directory}: {why}", mend)
+    return Finding(check, "ok", f"{directory} (will be made)" if will_be_made else str(directory))
 
 
 def _database(file: Path, mend: str) -> Finding:
@@ -141,7 +143,7 @@ def _database(file: Path, mend: str) -> Finding:
         finally:
             connection.close()
     except sqlite3.Error as error:
-        return Finding("state", "problem", f"{file}: {error}", "Move it away: a new one will be made.")
+        return Finding("state", "problem", f"{file}: {error}", "Restore it, or move it away: budgets start from zero.")
     return Finding("state", "ok", str(file))
 
 

@@ -18,7 +18,8 @@ BREAKER = {"closed": 0, "half_open": 1, "open": 2}
 _STATUSES = {str(status.value) for status in HTTPStatus} | {str(status) for status in range(520, 531)}
 _CODES = {
     "stream_broken",
-    "upstream_connect_timeout",
+    "upstream_config",
+    "upstream_disconnected",
     "upstream_error",
     "upstream_protocol",
     "upstream_rate_limited",

@@ -30,6 +30,7 @@ M = TypeVar("M", bound=MetricWrapperBase)
 _DECISION_BUCKETS = (0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05)
 _OVERHEAD_BUCKETS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
 _TTFT_BUCKETS = (0.05, 0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 20, 60, 120)
+_LEVELS = {level: level.name for level in Level}  # a member's name is a slow property
 _TEXT = "text/plain"
 _OPENMETRICS = "application/openmetrics-text"
 
@@ -192,9 +193,9 @@ class PrometheusObserver:
         counts.overhead_seconds.observe(record.overhead_seconds)
         hit = record.cache == "hit"
         counts.cache[record.cache_tier if hit and record.cache_tier in CACHE_TIERS else NONE, record.cache].inc()
-        level = NONE if record.level is None else record.level.name
+        level = NONE if record.level is None else _LEVELS[record.level]
         if record.decision is not None:
-            level = record.decision.level.name
+            level = _LEVELS[record.decision.assessment.level]
             self._decided(record, slot, level)
         if record.first_byte_seconds is not None and record.model is not None:
             counts.ttft[(model,)].observe(record.first_byte_seconds)
@@ -206,7 +207,7 @@ class PrometheusObserver:
         decision = record.decision
         assert decision is not None
         tier, _ = self._labels.served(decision.model)
-        self._counts.decisions[slot, level, tier, decision.reason.value].inc()
+        self._counts.decisions[slot, level, tier, decision.reason].inc()
         self._counts.decision_seconds.observe(record.decision_seconds)
         if decision.reason is Reason.BUDGET:
             self._counts.downgrades[("budget",)].inc()

@@ -94,12 +94,19 @@ class Access:
             raise Unauthenticated("This page needs the admin key.")
 
     def _refuse_foreign(self, headers: Headers) -> None:
-        host = urlsplit("//" + headers.get("host", "")).hostname or ""
-        if not is_loopback(host):
+        if not is_loopback(_host("//" + headers.get("host", ""))):
             raise PermissionDenied("Without keys this proxy answers to loopback host names only.", param="host")
         origin = headers.get("origin")
-        if origin is not None and not is_loopback(urlsplit(origin).hostname or ""):
+        if origin is not None and not is_loopback(_host(origin)):
             raise PermissionDenied("Without keys this proxy refuses web pages of other origins.", param="origin")
+
+
+def _host(url: str) -> str:
+    """Empty for what is no URL."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 class _Bucket:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -58,7 +59,7 @@ class Exchange:
 
     async def reply(self, status: int, body: bytes, headers: HeaderList = JSON_HEADERS) -> None:
         self.started = True
-        await send_body(self.send, status, headers, b"" if self.method == "HEAD" else body)
+        await send_body(self.send, status, headers, body, head_only=self.method == "HEAD")
 
 
 class App:
@@ -93,6 +94,8 @@ class App:
             await self._route(exchange)(exchange)
         except ClientGone:
             return
+        except asyncio.CancelledError:
+            return  # the drain ran out of time; the server would write a traceback for each request
         except LevelheadError as error:
             await self._fail(exchange, error)
         except Exception as error:

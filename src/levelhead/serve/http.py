@@ -58,7 +58,7 @@ async def read_body(receive: Receive, headers: Mapping[str, str], limit: int) ->
             return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-async def send_body(send: Send, status: int, headers: HeaderList, body: bytes) -> None:
+async def send_body(send: Send, status: int, headers: HeaderList, body: bytes, *, head_only: bool = False) -> None:
     await send(
         {
             "type": "http.response.start",
@@ -66,7 +66,7 @@ async def send_body(send: Send, status: int, headers: HeaderList, body: bytes) -
             "headers": [*headers, (b"content-length", str(len(body)).encode())],
         }
     )
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": b"" if head_only else body})
 
 
 async def refuse_body(send: Send, receive: Receive, status: int, headers: HeaderList, body: bytes) -> None:

@@ -17,12 +17,13 @@ from uvicorn.supervisors import Multiprocess
 
 from ..config import VARIABLE, Config, load
 from ..errors import ConfigError
-from ..observe import configure_logging, prepare_multiprocess
+from ..observe import configure_logging, prepare_multiprocess, worker_exited
 from .access import Access
 from .app import App
 from .cork import CorkedProtocol
 
 LOG_LEVEL = "LEVELHEAD_LOG"  # "info" writes a line for each request
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 MAX_BODY = 16 * 1024 * 1024
 DRAIN_SECONDS = 30
 KEEP_ALIVE_SECONDS = 75
@@ -35,7 +36,7 @@ def run(config: Config, *, host: str, port: int, workers: int = 1, file: Path | 
     Raises `ConfigError` for a public bind without keys, or an address that can't be bound.
     """
     config.check_bind(host)
-    configure_logging(level=os.environ.get(LOG_LEVEL, "WARNING").upper())
+    configure_logging(level=_log_level())
     listener = _bind(host, port)
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{listener.getsockname()[1]}"
@@ -50,7 +51,7 @@ def run(config: Config, *, host: str, port: int, workers: int = 1, file: Path | 
             os.environ[VARIABLE] = str(file.absolute())
         settings = _settings("levelhead.serve.server:worker", workers=workers)
         threading.Thread(target=_announce_when_ready, args=(url,), daemon=True).start()
-        Multiprocess(settings, [listener]).run()
+        _Supervisor(settings, [listener]).run()
 
 
 def create_app(config: Config) -> App:
@@ -68,7 +69,7 @@ def create_app(config: Config) -> App:
 
 def worker() -> App:
     """What each worker process of a multi-worker server builds for itself."""
-    configure_logging(level=os.environ.get(LOG_LEVEL, "WARNING").upper())
+    configure_logging(level=_log_level())
     return create_app(load())
 
 
@@ -83,6 +84,24 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             _announce(self._url)
+
+
+class _Supervisor(Multiprocess):
+    """Takes what a dead worker said about now off the metrics page, when another takes its place."""
+
+    def keep_subprocess_alive(self) -> None:
+        before = [process.pid for process in self.processes]
+        super().keep_subprocess_alive()
+        for pid, process in zip(before, self.processes, strict=True):
+            if pid is not None and pid != process.pid:
+                worker_exited(pid)
+
+
+def _log_level() -> str:
+    level = os.environ.get(LOG_LEVEL, "").strip().upper() or "WARNING"
+    if level not in LOG_LEVELS:
+        raise ConfigError(f"{LOG_LEVEL}: should be one of {', '.join(LOG_LEVELS).lower()}", param=LOG_LEVEL)
+    return level
 
 
 def _settings(app: App | str, workers: int = 1) -> uvicorn.Config:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import ceil
 
 from ..types import Chat, Nanos, Need, OffPeak, Price, Usage
@@ -96,6 +97,7 @@ def estimate_input(chat: Chat) -> int:
     return ceil(chat.text_bytes / _BYTES_PER_TOKEN) + 4 * len(chat.messages) + _TYPICAL_IMAGE_TOKENS * chat.images
 
 
+@lru_cache(1024)  # rates come from the configuration
 def _femtos(rate: float) -> int:
     return round(rate * _FEMTOS_PER_USD)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from ..errors import UpstreamError, UpstreamRefused, UpstreamTimeout, UpstreamUnavailable
+from ..errors import StreamBroken, UpstreamError, UpstreamRefused, UpstreamTimeout, UpstreamUnavailable
 from ..types import Model
 
 MESSAGE_CHARS = 1_000
@@ -49,8 +49,8 @@ def refusal(
     code, param = fields.get("code"), fields.get("param")
     if isinstance(error, UpstreamRefused):
         if isinstance(code, str) and error.code == UpstreamRefused.code:
-            error.code = code[:64]
-        error.param = param[:200] if isinstance(param, str) else None
+            error.code = _clean(code, model)[:64]
+        error.param = _clean(param, model)[:200] or None
     error.upstream_status = status
     error.retry_after = retry_after(headers, time.time() if now is None else now)
     verdict = headers.get("x-should-retry")
@@ -69,6 +69,12 @@ def stream_fault(message: str, code: str | None, model: Model) -> UpstreamError:
     if isinstance(error, UpstreamRefused):
         error.upstream_status = statuses.get(kind, 400)
     return error
+
+
+def broken(error: UpstreamError, model: Model) -> StreamBroken:
+    """The error for a stream that failed after its first content."""
+    code = _clean(error.code, model)[:64] if isinstance(error, StreamBroken) else None
+    return StreamBroken(_clean(error.message, model), code=code or None, upstream_status=200)
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
@@ -149,11 +155,11 @@ def _fields(body: bytes) -> Mapping[str, Any]:
     return inner if "message" in inner else {**inner, "message": inner.get("detail") or inner.get("msg")}
 
 
-def _clean(message: object, model: Model) -> str:
-    """Printable, bounded, without the key it was asked with."""
-    if not isinstance(message, str):
+def _clean(said: object, model: Model) -> str:
+    """What a vendor said: printable, bounded, without the key it was asked with; some quote it."""
+    if not isinstance(said, str):
         return ""
     if model.api_key is not None and len(model.api_key.reveal()) >= 8:
-        message = message.replace(model.api_key.reveal(), "***")
-    printable = "".join(char if char.isprintable() else " " for char in message[:MESSAGE_CHARS])
+        said = said.replace(model.api_key.reveal(), "***")
+    printable = "".join(char if char.isprintable() else " " for char in said[:MESSAGE_CHARS])
     return " ".join(printable.split())

@@ -19,7 +19,7 @@ import orjson
 from ..errors import LevelheadError, StreamBroken, UpstreamError, UpstreamTimeout
 from ..types import Answer, Call, Chunk, Model, Usage, Wire
 from ..wire import chat
-from .faults import refusal, stream_fault
+from .faults import broken, refusal, stream_fault
 from .wires import has_content
 
 # What a client's body may set. Anything else could be read by litellm itself as an option: another address to send our
@@ -113,7 +113,7 @@ class LiteLLMStream:
             try:
                 chunks = await self._read()
             except UpstreamError as error:
-                raise StreamBroken(error.message, upstream_status=error.upstream_status) from None
+                raise broken(error, self._model) from None
             if chunks:
                 return chunks
         raise StopAsyncIteration

@@ -13,7 +13,7 @@ from ..errors import InvalidRequest, LevelheadError, StreamBroken, UpstreamError
 from ..types import Answer, Call, Chunk, Model, Usage, Wire
 from ..wire import chat, messages
 from .client import Endpoint, HeaderPairs, HttpClient
-from .faults import refusal, stream_fault
+from .faults import broken, refusal, stream_fault
 from .response import Response
 
 
@@ -33,8 +33,9 @@ class Reader(Protocol):
 class WireStream:
     """An `AnswerStream` whose first content is in hand."""
 
-    def __init__(self, wire: Wire, response: Response, reader: Reader, first: bytes) -> None:
-        self.wire = wire
+    def __init__(self, model: Model, response: Response, reader: Reader, first: bytes) -> None:
+        self.wire = model.wire
+        self._model = model
         self._response = response
         self._reader = reader
         self._first = first
@@ -71,10 +72,8 @@ class WireStream:
         while not self._ended:
             try:
                 chunks = await self._read()
-            except StreamBroken:
-                raise
             except UpstreamError as error:
-                raise StreamBroken(error.message, upstream_status=200) from None
+                raise broken(error, self._model) from None
             if chunks:
                 return chunks
         raise StopAsyncIteration
@@ -139,7 +138,7 @@ class HttpUpstream(ABC):
                 raise _error_in_200(first + await response.read(), call.model) or UpstreamUnavailable(
                     "the upstream answered a request for a stream unstreamed", code="upstream_protocol"
                 )
-            stream = WireStream(self.wire, response, self._reader(call), first)
+            stream = WireStream(call.model, response, self._reader(call), first)
             await stream.begin()
         except StreamBroken as error:
             raise stream_fault(error.message, error.code, call.model) from None

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import StreamBroken
 from ..types import Answer, Chunk, Usage
+from .chat_echo import Echo
 from .usage import from_openai
 
 __all__ = ["Collector"]
@@ -30,7 +31,10 @@ class Collector:
         """Raises `StreamBroken` for a delta that can't be put together."""
         try:
             for chunk in chunks:
-                self._add(chunk.data)
+                if type(chunk) is Echo and (choice := self._choices.get(chunk.index)) is not None:
+                    choice.say(chunk.name, chunk.text)
+                else:
+                    self._add(chunk.data)
         except (AttributeError, TypeError, ValueError):
             raise StreamBroken("The upstream sent a piece of an answer that fits nowhere.") from None
 
@@ -86,6 +90,10 @@ class _Choice:
                     _merge(self._logprobs, kind, tokens)
             if value is not None or name not in self._fields:
                 self._fields[name] = value
+
+    def say(self, name: str, text: str) -> None:
+        """One more piece of a text."""
+        _merge(self._message, name, text)
 
     def _add_call(self, call: dict[str, Any]) -> None:
         index = call.get("index")

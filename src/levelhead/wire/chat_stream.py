@@ -9,6 +9,7 @@ import orjson
 
 from ..errors import StreamBroken
 from ..types import Call, Chat, Chunk, Usage
+from .chat_echo import Frame
 from .chat_functions import in_functions, translates_functions
 from .sse import Decoder, Event, encode
 from .usage import complete_usage
@@ -17,6 +18,7 @@ __all__ = ["DONE", "StreamReader", "render_chunks", "text_bytes"]
 
 DONE = b"data: [DONE]\n\n"
 _NAMING = frozenset({"id", "role", "type"})
+_MOST_FRAMES = 8  # a stream whose events keep changing isn't worth learning
 _ENVELOPE = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
 
 
@@ -31,6 +33,8 @@ class StreamReader:
         "_chat",
         "_decoder",
         "_ends",
+        "_frame",
+        "_frames",
         "_functions",
         "_held",
         "_last",
@@ -49,6 +53,8 @@ class StreamReader:
         self._functions = translates_functions(call)
         self._decoder = Decoder()
         self._ends: set[Any] = set()  # choices whose finish_reason has come
+        self._frame: Frame | None = None  # what the latest event had around its text
+        self._frames = 0
         self._held: StreamBroken | None = None
         self._last: dict[str, Any] = {}
         self._said: object = None  # the vendor's latest counts
@@ -73,6 +79,10 @@ class StreamReader:
         for event, payload, raw in events:
             if self.finished:
                 break
+            if self._frame is not None and not event and (echo := self._frame.echo(payload, raw)) is not None:
+                self.output_bytes += _size(echo.text)
+                chunks.append(echo)
+                continue
             if len(payload) < 16 and payload.strip() == b"[DONE]":
                 chunks.append(self._close())
                 break
@@ -94,6 +104,7 @@ class StreamReader:
             raise self._held
 
     def _chunk(self, payload: bytes, raw: bytes | None) -> Chunk | None:
+        self._frame = None  # an echo repeats the event right before it
         try:
             data = orjson.loads(payload)
             choices = data.get("choices")
@@ -111,7 +122,7 @@ class StreamReader:
                         if type(value) is str:
                             if name == "role":
                                 continue
-                            self.output_bytes += len(value) if value.isascii() else len(value.encode())
+                            self.output_bytes += _size(value)
                         elif value:
                             self.output_bytes += text_bytes(value)
                 if choice.get("finish_reason"):
@@ -122,6 +133,9 @@ class StreamReader:
             raise StreamBroken("The upstream sent an event that is no chat.completion.chunk.") from None
         self._last = data
         if data.get("usage") is None:
+            if raw is not None and self._frames < _MOST_FRAMES and raw[:6] == b"data: ":
+                self._frames += 1
+                self._frame = Frame.of(payload, data)
             return Chunk(data, raw)
         self._said = data["usage"]
         return Chunk({name: value for name, value in data.items() if name != "usage"})
@@ -141,6 +155,10 @@ class StreamReader:
         data["choices"] = []
         data["usage"] = counts
         return Chunk(data)
+
+
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def text_bytes(value: Any) -> int:
@@ -174,6 +192,11 @@ def render_chunks(chunks: Sequence[Chunk], *, include_usage: bool, cost_usd: flo
     """Frames for a chat client, joined for one write. The usage chunk goes out only if it was asked for."""
     frames = []
     for chunk in chunks:
+        raw = chunk.raw
+        # a frame of another wire names its event before its data; the usage chunk has none: it is levelhead's own
+        if raw is not None and raw[:5] == b"data:":
+            frames.append(raw)
+            continue
         data = chunk.data
         if data.get("usage") and not data.get("choices"):
             if not include_usage:
@@ -182,7 +205,5 @@ def render_chunks(chunks: Sequence[Chunk], *, include_usage: bool, cost_usd: flo
                 data = {**data, "usage": {**data["usage"], "cost_usd": cost_usd}}
             frames.append(encode(orjson.dumps(data)))
             continue
-        raw = chunk.raw
-        # a frame of another wire names its event before its data
-        frames.append(raw if raw is not None and raw[:5] == b"data:" else encode(orjson.dumps(data)))
+        frames.append(encode(orjson.dumps(data)))
     return frames[0] if len(frames) == 1 else b"".join(frames)

@@ -11,6 +11,7 @@ import orjson
 
 from ..errors import UpstreamUnavailable
 from ..types import Answer, Call, Chat, Usage
+from .messages_fence import unfenced
 from .messages_request import wants_json
 from .messages_tools import original_names
 from .usage import estimate_usage, to_openai
@@ -85,7 +86,7 @@ def text_bytes(value: object) -> int:
 def _write_message(blocks: list[dict[str, Any]], message: Mapping[str, Any], call: Call | None) -> dict[str, Any]:
     text = "".join(block.get("text") or "" for block in blocks if block.get("type") == "text")
     if text and call is not None and wants_json(call.chat):
-        text = _unfenced(text)
+        text = unfenced(text)
     written: dict[str, Any] = {"role": "assistant", "content": text or None, "refusal": None}
     if message.get("stop_reason") == "refusal":
         written["refusal"] = refusal_of(message.get("stop_details"))
@@ -180,12 +181,3 @@ def _one_usage(usage: Mapping[str, Any]) -> Usage:
 
 def _count(value: object) -> int:
     return int(value) if isinstance(value, int | float) and value > 0 else 0
-
-
-def _unfenced(text: str) -> str:
-    """The inside of a Markdown fence that wraps the whole text."""
-    stripped = text.strip()
-    if not (stripped.startswith("```") and stripped.endswith("```") and len(stripped) > 6):
-        return text
-    head, newline, rest = stripped[3:-3].partition("\n")
-    return rest.strip() if newline and head.strip().lower() in ("", "json") else text

@@ -13,6 +13,8 @@ from ..errors import StreamBroken
 from ..types import Call, Chat, Chunk, Usage
 from . import sse
 from .messages_answer import finish_of, read_usage, refusal_of, uses_functions
+from .messages_fence import Unfencer
+from .messages_request import wants_json
 from .messages_tools import original_names
 from .usage import estimate_usage, to_openai
 
@@ -32,6 +34,7 @@ class StreamReader:
         self._chat = chat
         self._names = original_names(chat)
         self._functions = uses_functions(chat)
+        self._unfencer = Unfencer() if wants_json(chat) else None
         self._decoder = sse.Decoder()
         self._counts: dict[str, Any] = {}
         self._envelope: dict[str, Any] = {"id": "", "object": "chat.completion.chunk", "created": 0, "model": ""}
@@ -140,6 +143,8 @@ class StreamReader:
         if kind == "text_delta":  # nearly every event: no calls of our own from here
             text = delta["text"]
             self.output_bytes += len(text) if text.isascii() else len(text.encode())
+            if self._unfencer is not None and not (text := self._unfencer.feed(text)):
+                return
             choice = {"index": 0, "delta": {"content": text}, "logprobs": None, "finish_reason": None}
             chunks.append(Chunk({**self._envelope, "choices": [choice]}))
         elif kind == "input_json_delta":
@@ -169,6 +174,7 @@ class StreamReader:
         if stop is None or self._stopped:
             return
         self._stopped = True
+        self._release(chunks)
         refusal = {"refusal": refusal_of(delta.get("stop_details"))} if stop == "refusal" else {}
         finish = finish_of(stop)
         if finish == "tool_calls" and self._functions:
@@ -181,6 +187,7 @@ class StreamReader:
     def _message_stop(self, event: Mapping[str, Any], chunks: list[Chunk]) -> None:
         self.finished = True
         if not self._stopped:
+            self._release(chunks)
             chunks.append(self._chunk({}, "stop"))
         chunk = self._chunk({})
         chunk.data["choices"] = []
@@ -199,7 +206,13 @@ class StreamReader:
 
     def _text(self, text: str, chunks: list[Chunk]) -> None:
         self._add_bytes(text)
-        chunks.append(self._chunk({"content": text}))
+        if self._unfencer is None or (text := self._unfencer.feed(text)):
+            chunks.append(self._chunk({"content": text}))
+
+    def _release(self, chunks: list[Chunk]) -> None:
+        """No more text comes: what was held back goes out, unless it closes a fence."""
+        if self._unfencer is not None and (text := self._unfencer.finish()):
+            chunks.append(self._chunk({"content": text}))
 
     def _think(self, text: str, chunks: list[Chunk]) -> None:
         self._add_bytes(text)

@@ -43,6 +43,10 @@ class Decoder:
         if not data:
             return []
         parts = self._parts
+        # what nearly every read brings: one event of one data line
+        end = len(data) - 2
+        if not parts and data[:6] == b"data: " and data[end:] == b"\n\n" and data.find(b"\n") == end <= MAX_EVENT_BYTES:
+            return [_new(Event, ("", data[6:end], data))]
         if b"\n\n" not in data and not (data[0] == 10 and parts and parts[-1][-1] == 10):
             self._keep(data)
             return []
