@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -72,3 +73,25 @@ def test_an_unknown_log_level_is_told(run: Run, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("LEVELHEAD_LOG", "loud")
     ran = run("serve", "--port", "0")
     assert (ran.code, "LEVELHEAD_LOG" in ran.err, "Traceback" in ran.err) == (1, True, False)
+
+
+def test_workers_leave_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
+    """Else they hold the port, and no other can take its place."""
+    call = [sys.executable, "-m", "levelhead", "serve", "--port", "0", "--workers", "2"]
+    with subprocess.Popen(call, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as proxy:
+        assert proxy.stdout is not None
+        port = int(proxy.stdout.readline().rpartition(":")[2])
+        proxy.kill()
+        proxy.communicate(timeout=30)  # to the end of their common output: everyone has left
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=1)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_state_that_cannot_be_opened(tmp_path: Path, workers: str) -> None:
+    (tmp_path / "levelhead.yaml").write_text("{budgets: [{scope: key, usd: 1}], state: {url: sqlite:///./taken/x.db}}")
+    (tmp_path / "taken").write_text("")
+    call = [sys.executable, "-m", "levelhead", "serve", "--port", "0", "--workers", workers]
+    ran = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
+    assert (ran.returncode, ran.stdout, "Traceback" in ran.stderr) == (1, "", False)
+    assert "levelhead: state.url: " in ran.stderr

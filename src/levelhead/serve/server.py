@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
 import socket
 import sys
 import tempfile
@@ -13,10 +15,11 @@ import urllib.request
 from pathlib import Path
 
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from ..config import VARIABLE, Config, load
-from ..errors import ConfigError
+from ..errors import ConfigError, LevelheadError
 from ..observe import configure_logging, prepare_multiprocess, worker_exited
 from .access import Access
 from .app import App
@@ -51,7 +54,10 @@ def run(config: Config, *, host: str, port: int, workers: int = 1, file: Path | 
             os.environ[VARIABLE] = str(file.absolute())
         settings = _settings("levelhead.serve.server:worker", workers=workers)
         threading.Thread(target=_announce_when_ready, args=(url,), daemon=True).start()
-        _Supervisor(settings, [listener]).run()
+        supervisor = _Supervisor(settings, [listener])
+        supervisor.run()
+    if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
+        raise ConfigError("the worker processes can't start; each has said why")
 
 
 def create_app(config: Config) -> App:
@@ -69,8 +75,21 @@ def create_app(config: Config) -> App:
 
 def worker() -> App:
     """What each worker process of a multi-worker server builds for itself."""
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
     configure_logging(level=_log_level())
-    return create_app(load())
+    try:
+        return create_app(load())
+    except LevelheadError as error:
+        print(f"levelhead: {error.message}", file=sys.stderr)
+        sys.exit(STARTUP_FAILURE)  # tells the supervisor that another try would end the same way
+
+
+def _leave_with_parent() -> None:
+    """Workers of a supervisor that was killed would hold the port, and keep the next one from starting."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 class _Server(uvicorn.Server):
