@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from .types import (
@@ -106,12 +106,3 @@ class Observer(Protocol):
 
     def attempted(self, attempt: Attempt) -> None: ...
     def finished(self, record: Record) -> None: ...
-
-
-class Clock(Protocol):
-    """Wall time in Unix seconds, for windows and tariffs."""
-
-    def __call__(self) -> float: ...
-
-
-Headers = Mapping[str, str]  # lower-case names

@@ -189,11 +189,6 @@ def test_what_is_no_message_is_the_upstreams_fault(raw: bytes) -> None:
         read_answer(raw)
 
 
-def test_an_error_under_a_status_of_200_keeps_its_words() -> None:
-    with pytest.raises(UpstreamUnavailable, match="Overloaded"):
-        read_answer(b'{"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}')
-
-
 # streams
 
 

@@ -77,15 +77,9 @@ class Access:
     def is_admin(self, headers: Headers) -> bool:
         return self._admin is not None and hmac.compare_digest(_digest(bearer(headers) or ""), self._admin)
 
-    def require_admin(self, headers: Headers) -> None:
-        """For pages about everybody. Without an admin key they are open to this machine, as the proxy itself is."""
-        self._require(headers, (self._admin,))
-
     def require_metrics(self, headers: Headers) -> None:
-        self._require(headers, (self._metrics, self._admin))
-
-    def _require(self, headers: Headers, wanted: tuple[bytes | None, ...]) -> None:
-        known = [digest for digest in wanted if digest is not None]
+        """The scraper's token or the admin key. Without either, metrics are open to this machine."""
+        known = [digest for digest in (self._metrics, self._admin) if digest is not None]
         if not known:
             self._refuse_foreign(headers)
             return

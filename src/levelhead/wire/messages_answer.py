@@ -40,7 +40,7 @@ def read_answer(raw: bytes, call: Call | None = None) -> Answer:
         blocks = [block for block in message["content"] if isinstance(block, dict)]
         written = _write_message(blocks, message, call)
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise UpstreamUnavailable(_complaint(raw), upstream_status=200) from None
+        raise UpstreamUnavailable("The upstream's answer is no message.", upstream_status=200) from None
     stop = message.get("stop_reason")
     usage = read_usage(message.get("usage"))
     if usage.output == 0 and blocks:
@@ -61,15 +61,6 @@ def read_answer(raw: bytes, call: Call | None = None) -> Answer:
         "usage": to_openai(usage),
     }
     return Answer(body=body, usage=usage, finish=finish)
-
-
-def _complaint(raw: bytes) -> str:
-    """Some gateways answer 200 with an error object: its message says more than ours could."""
-    try:
-        message = orjson.loads(raw)["error"]["message"]
-    except (ValueError, KeyError, TypeError):
-        message = None
-    return message if isinstance(message, str) and message else "The upstream's answer is no message."
 
 
 def text_bytes(value: object) -> int:
