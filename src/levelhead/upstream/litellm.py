@@ -17,10 +17,10 @@ from typing import Any
 import orjson
 
 from ..errors import LevelheadError, StreamBroken, UpstreamError, UpstreamTimeout
-from ..types import Answer, Call, Chunk, Model, Usage, Wire
+from ..types import Answer, Call, Chunk, Model
 from ..wire import chat
-from .faults import broken, refusal, stream_fault
-from .wires import has_content
+from .faults import refusal, stream_fault
+from .streams import ReadStream
 
 # What a client's body may set. Anything else could be read by litellm itself as an option: another address to send our
 # key to, credentials, a mock. It travels as `extra_body`, which only the provider reads.
@@ -70,53 +70,13 @@ class LiteLLMUpstream:
             raise translated(error, call.model) from None
 
 
-class LiteLLMStream:
-    """An `AnswerStream` whose first content is in hand."""
-
-    wire: Wire = "litellm"
+class LiteLLMStream(ReadStream):
+    """A stream of litellm's chunks, read as an OpenAI server's."""
 
     def __init__(self, chunks: Any, call: Call) -> None:
+        super().__init__(call.model, chat.StreamReader(call.chat, call))
         self._source = chunks
         self._chunks: AsyncIterator[Any] = aiter(chunks)
-        self._model = call.model
-        self._reader = chat.StreamReader(call.chat, call)
-        self._held: list[Chunk] = []
-
-    @property
-    def usage(self) -> Usage | None:
-        return self._reader.usage
-
-    @property
-    def counted(self) -> Usage | None:
-        return self._reader.usage
-
-    @property
-    def output_bytes(self) -> int:
-        return self._reader.output_bytes
-
-    async def begin(self) -> None:
-        """Reads up to the first content. Raises an `UpstreamError`."""
-        while not self._reader.finished:
-            chunks = await self._read()
-            self._held += chunks
-            if any(has_content(chunk.data) for chunk in chunks):
-                return
-
-    def __aiter__(self) -> LiteLLMStream:
-        return self
-
-    async def __anext__(self) -> list[Chunk]:
-        if self._held:
-            held, self._held = self._held, []
-            return held
-        while not self._reader.finished:
-            try:
-                chunks = await self._read()
-            except UpstreamError as error:
-                raise broken(error, self._model) from None
-            if chunks:
-                return chunks
-        raise StopAsyncIteration
 
     async def aclose(self) -> None:
         await self._source.aclose()
@@ -125,6 +85,7 @@ class LiteLLMStream:
         try:
             chunk = await anext(self._chunks)
         except StopAsyncIteration:
+            self._ended = True
             return self._reader.finish()
         except LevelheadError:
             raise

@@ -3,80 +3,27 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar
 from urllib.parse import urlsplit, urlunsplit
 
 import orjson
 
 from ..errors import InvalidRequest, LevelheadError, StreamBroken, UpstreamError, UpstreamUnavailable
-from ..types import Answer, Call, Chunk, Model, Usage, Wire
+from ..types import Answer, Call, Chunk, Model, Wire
 from ..wire import chat, messages
 from .client import Endpoint, HeaderPairs, HttpClient
-from .faults import broken, refusal, stream_fault
+from .faults import refusal, stream_fault
 from .response import Response
+from .streams import Reader, ReadStream
 
 
-class Reader(Protocol):
-    """A codec's incremental reader of one stream."""
-
-    @property
-    def usage(self) -> Usage | None: ...
-    @property
-    def finished(self) -> bool: ...
-    @property
-    def output_bytes(self) -> int: ...
-    def feed(self, data: bytes) -> list[Chunk]: ...
-    def finish(self) -> list[Chunk]: ...
-
-
-class WireStream:
-    """An `AnswerStream` whose first content is in hand."""
+class WireStream(ReadStream):
+    """A stream over one pooled connection."""
 
     def __init__(self, model: Model, response: Response, reader: Reader, first: bytes) -> None:
-        self.wire = model.wire
-        self._model = model
+        super().__init__(model, reader)
         self._response = response
-        self._reader = reader
         self._first = first
-        self._held: list[Chunk] = []
-        self._ended = False
-
-    @property
-    def usage(self) -> Usage | None:
-        return self._reader.usage if self._reader.finished else None  # Claude counts the input before it answers
-
-    @property
-    def counted(self) -> Usage | None:
-        return self._reader.usage
-
-    @property
-    def output_bytes(self) -> int:
-        return self._reader.output_bytes
-
-    async def begin(self) -> None:
-        """Reads up to the first content. Raises the response's `UpstreamError`, or `StreamBroken` from the codec."""
-        while not self._ended:
-            chunks = await self._read()
-            self._held += chunks
-            if any(has_content(chunk.data) for chunk in chunks):
-                return
-
-    def __aiter__(self) -> WireStream:
-        return self
-
-    async def __anext__(self) -> list[Chunk]:
-        if self._held:
-            held, self._held = self._held, []
-            return held
-        while not self._ended:
-            try:
-                chunks = await self._read()
-            except UpstreamError as error:
-                raise broken(error, self._model) from None
-            if chunks:
-                return chunks
-        raise StopAsyncIteration
 
     async def aclose(self) -> None:
         """Cancels what is still to come."""
@@ -85,7 +32,6 @@ class WireStream:
         self._response.close()
 
     async def _read(self) -> list[Chunk]:
-        """One network read. Marks the end; raises where it comes too soon."""
         try:
             data = self._first or await self._response.receive()
             self._first = b""
@@ -230,17 +176,6 @@ def join(base: str, root: str, path: str) -> str:
     parts = urlsplit(base)
     folder = parts.path.rstrip("/") or root
     return urlunsplit(parts._replace(path=folder if folder.endswith(path) else folder + path))
-
-
-def has_content(data: Mapping[str, Any]) -> bool:
-    """Whether a chunk holds anything of the answer itself: more than a role, a ping or a count."""
-    for choice in data.get("choices") or ():
-        if choice.get("finish_reason"):
-            return True
-        delta = choice.get("delta")
-        if delta and any(value for name, value in delta.items() if name != "role"):
-            return True
-    return False
 
 
 def _error_in_200(raw: bytes, model: Model) -> UpstreamError | None:
