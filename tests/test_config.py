@@ -502,7 +502,6 @@ class TestDirectories:
     def test_a_named_directory_holds_both(self, tmp_path: Path) -> None:
         read = config(cache={"directory": str(tmp_path)})
         assert (read.cache_directory, read.state_store) == (tmp_path / "responses", tmp_path / "state.db")
-        assert read.state_directory == tmp_path
 
     @pytest.mark.parametrize(
         ("url", "store"),

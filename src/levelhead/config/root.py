@@ -123,13 +123,6 @@ class Config(e.Entry):
         return self._directory(self._cache_home) / "responses"
 
     @property
-    def state_directory(self) -> Path:
-        """Where the ledger and the decision log live; may not exist yet."""
-        if isinstance(store := self.state_store, Path):
-            return store.parent
-        return self._directory(self._state_home)
-
-    @property
     def state_store(self) -> Path | str:
         """The SQLite file, or the Redis URL without its password.
 
