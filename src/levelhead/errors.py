@@ -13,6 +13,7 @@ __all__ = [
     "BodyTooLarge",
     "BudgetExhausted",
     "ConfigError",
+    "HeadersTooLarge",
     "InvalidRequest",
     "LevelheadError",
     "ModelNotFound",
@@ -21,6 +22,7 @@ __all__ = [
     "Overloaded",
     "PermissionDenied",
     "RateLimited",
+    "RequestTimeout",
     "StreamBroken",
     "Unauthenticated",
     "UpstreamError",
@@ -87,6 +89,18 @@ class BodyTooLarge(InvalidRequest):
     status = 413
     anthropic_type = "request_too_large"
     code = "request_too_large"
+
+
+class HeadersTooLarge(InvalidRequest):
+    status = 431
+    code = "headers_too_large"
+
+
+class RequestTimeout(InvalidRequest):
+    """The client took too long to send its request."""
+
+    status = 408
+    code = "request_timeout"
 
 
 class Unauthenticated(LevelheadError):

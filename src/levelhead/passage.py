@@ -31,7 +31,6 @@ from .types import (
 from .wire.errors import header_value
 from .wire.identity import Target
 
-HeaderList = list[tuple[bytes, bytes]]
 CacheState = Literal["hit", "miss", "bypass"]
 Ending = Literal["ok", "cached", "refused", "error", "cancelled"]
 
@@ -101,52 +100,50 @@ class Passage:
 
 @dataclass(slots=True)
 class Reply:
-    """An answer with its headers: whole (`body`, a chat.completion as JSON), or `chunks` of a stream.
+    """An answer: whole (`body`, a chat.completion as JSON), or `chunks` of a stream. `head`: its header lines.
 
     Close `chunks` when the client leaves: that cancels the upstream and settles what was produced.
     """
 
     passage: Passage
-    headers: HeaderList
+    head: bytes
     body: bytes = b""
     chunks: AsyncGenerator[list[Chunk], None] | None = None
 
 
-def reply_headers(passage: Passage, *, remaining_usd: float | None, streamed: bool) -> HeaderList:
-    """The `x-levelhead-*` headers of an answer; a stream's final cost is in its usage chunk instead."""
-    headers: HeaderList = [
-        (b"x-levelhead-decision-id", passage.id.encode()),
-        (b"x-levelhead-cache", passage.cache.encode()),
-        (b"x-levelhead-attempts", b"%d" % len(passage.trail)),
-    ]
-    model = passage.model
-    if model is not None:
-        headers.append((b"x-levelhead-model", _name(model.name)))
-        headers.append((b"x-levelhead-tier", _name(model.tier)))
-    if passage.identity.slot:
-        headers.append((b"x-levelhead-slot", _name(passage.identity.slot)))
+def reply_head(passage: Passage, *, remaining_usd: float | None) -> bytes:
+    """The `x-levelhead-*` header lines of an answer; a stream's final cost is in its usage chunk instead."""
+    head = b"x-levelhead-decision-id: %b\r\nx-levelhead-cache: %b\r\nx-levelhead-attempts: %d\r\n" % (
+        passage.id.encode(),
+        passage.cache.encode(),
+        len(passage.trail),
+    )
+    if passage.model is not None:
+        head += _served_by(passage.model.name, passage.model.tier, passage.identity.slot)
     if passage.level is not None and passage.reason is not None:
-        headers.append((b"x-levelhead-level", _LEVELS[passage.level]))
-        headers.append((b"x-levelhead-reason", _REASONS[passage.reason]))
-        headers.append((b"x-levelhead-confidence", b"%.3f" % passage.confidence))
+        head += b"x-levelhead-level: %b\r\nx-levelhead-reason: %b\r\nx-levelhead-confidence: %.3f\r\n" % (
+            _LEVELS[passage.level],
+            _REASONS[passage.reason],
+            passage.confidence,
+        )
     if passage.decision is not None:
-        headers.append((b"x-levelhead-expected-cost-usd", usd(passage.decision.expected_cost_usd)))
+        head += b"x-levelhead-expected-cost-usd: %.9f\r\n" % passage.decision.expected_cost_usd
     if remaining_usd is not None:
-        headers.append((b"x-levelhead-budget-remaining-usd", usd(remaining_usd)))
-    if not streamed:
-        headers.append((b"x-levelhead-cost-usd", usd(passage.cost_usd)))
-        headers.append((b"x-levelhead-baseline-cost-usd", usd(passage.baseline_usd)))
-    return headers
+        head += b"x-levelhead-budget-remaining-usd: %.9f\r\n" % remaining_usd
+    if not passage.chat.stream:
+        head += b"x-levelhead-cost-usd: %.9f\r\nx-levelhead-baseline-cost-usd: %.9f\r\n" % (
+            passage.cost_usd,
+            passage.baseline_usd,
+        )
+    return head
 
 
 @lru_cache(256)
-def _name(value: str) -> bytes:
-    return header_value(value).encode()
-
-
-def usd(amount: float) -> bytes:
-    """Nine decimals: a nanodollar is the smallest amount there is."""
-    return b"%.9f" % amount
+def _served_by(model: str, tier: str, slot: str | None) -> bytes:
+    lines = f"x-levelhead-model: {header_value(model)}\r\nx-levelhead-tier: {header_value(tier)}\r\n"
+    if slot:
+        lines += f"x-levelhead-slot: {header_value(slot)}\r\n"
+    return lines.encode()
 
 
 def record(passage: Passage, outcome: Ending, error_code: str = "") -> Record:

@@ -90,8 +90,8 @@ class Ledger(Protocol):
 class ResponseCache(Protocol):
     """Whole answers by canonical key. A value is opaque bytes; a failing store is a miss, never an error."""
 
-    async def get(self, key: bytes) -> tuple[bytes, str] | None:
-        """The stored bytes and the tier (`memory`, `disk`, `redis`) they came from."""
+    def get(self, key: bytes) -> tuple[bytes, str] | None:
+        """The stored bytes and the tier (`memory`, `disk`) they came from; takes microseconds, never waits."""
         ...
 
     def put(self, key: bytes, value: bytes) -> None:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Literal
@@ -26,7 +25,7 @@ from .cache import Entry, Seat, SingleFlight, cache_key, cacheable, decode, enco
 from .calling import Caller
 from .deciding import Decider, Question
 from .errors import LevelheadError, PermissionDenied, StreamBroken, UpstreamError
-from .passage import Ask, Ending, HeaderList, Passage, Reply, record, reply_headers, unread
+from .passage import Ask, Ending, Passage, Reply, record, reply_head, unread
 from .ports import AnswerStream, Ledger, Observer, ResponseCache, Upstream
 from .spend import belongs_to, scopes_for
 from .types import (
@@ -84,29 +83,46 @@ class Pipeline:
 
     async def respond(self, ask: Ask) -> Reply:
         """The whole path. Raises `LevelheadError`; then nothing is charged but what an upstream may have billed."""
+        admitted = self.admit(ask)
+        return admitted if isinstance(admitted, Reply) else await self.answer(admitted)
+
+    def admit(self, ask: Ask) -> Passage | Reply:
+        """Steps 1 to 3, without waiting: the stored answer, or the request on its way to `answer`."""
         try:
             passage = self._open(ask)
+            entry = self._recall(passage, ask.headers.get("x-levelhead-cache"))
         except LevelheadError as error:
             self._rooms.observer.finished(unread(ask, self._rooms.clock(), error))
             raise
+        return passage if entry is None else self._replay(passage, entry)
+
+    async def answer(self, passage: Passage) -> Reply:
+        """Steps 3 to 9 for what was admitted. Raises as `respond` does."""
+        seat = self._flights.join(passage.cache_key) if passage.cache == "miss" and passage.cache_key else None
         try:
-            async with AsyncExitStack() as stack:
-                entry, seat = await self._recall(passage, ask.headers, stack)
-                if entry is not None:
-                    return self._replay(passage, entry)
-                self._decide(passage)
-                source = await self._caller.call(passage, lambda most: self._decide(passage, most))
-                if isinstance(source, Answer):
-                    return await self._finish(passage, source, seat)
-                chunks = self._stream(passage, source, seat, stack.pop_all())
-                return Reply(passage, self._headers(passage), chunks=chunks)
+            if seat is not None and (entry := await seat.wait()) is not None:
+                passage.cache_tier = "flight"
+                return self._replay(passage, entry)
+            self._decide(passage)
+            source = await self._caller.call(passage, lambda most: self._decide(passage, most))
+            if isinstance(source, Answer):
+                return await self._finish(passage, source, seat)
+            chunks, seat = self._stream(passage, source, seat), None
+            return Reply(passage, self._head(passage), chunks=chunks)
         except LevelheadError as error:
-            ending: Ending = "error" if isinstance(error, UpstreamError) else "refused"
+            ending: Ending = "refused"
+            if isinstance(error, UpstreamError):
+                ending = "error"
+                if seat is not None:
+                    seat.fail(error)
             self._rooms.observer.finished(record(passage, ending, error.code or error.openai_type))
             raise
         except asyncio.CancelledError:
             self._rooms.observer.finished(record(passage, "cancelled"))
             raise
+        finally:
+            if seat is not None:
+                seat.leave()
 
     def explain(self, ask: Ask) -> tuple[Decision, Identity]:
         """Steps 1, 2, 4 and 5: what would be done. Calls no model, spends nothing, records nothing."""
@@ -157,16 +173,14 @@ class Pipeline:
 
     # 3 recall
 
-    async def _recall(
-        self, passage: Passage, headers: Mapping[str, str], stack: AsyncExitStack
-    ) -> tuple[Entry | None, Seat[Entry] | None]:
-        """A stored answer, or else a seat in the flight that will make it; neither where the cache has no part."""
+    def _recall(self, passage: Passage, directive: str | None) -> Entry | None:
+        """The stored answer, where the cache has a part in this request."""
         rooms, target = self._rooms, passage.target
         if rooms.cache is None:
-            return None, None
-        use = cacheable(passage.chat, rooms.cache_when, headers.get("x-levelhead-cache"))
+            return None
+        use = cacheable(passage.chat, rooms.cache_when, directive)
         if not use.write:
-            return None, None
+            return None
         key = passage.cache_key = cache_key(
             passage.chat,
             tenant=passage.key.name,
@@ -175,15 +189,13 @@ class Pipeline:
             pinned=None if target.kind == "auto" else target.name,
         )
         if not use.read:
-            return None, None
+            return None
         passage.cache = "miss"
-        found = await rooms.cache.get(key)
-        if found is not None and (entry := decode(found[0])) is not None:
-            passage.cache_tier = found[1]
-            return entry, None
-        seat = await stack.enter_async_context(self._flights.join(key))
-        passage.cache_tier = "flight" if seat.value is not None else ""
-        return seat.value, seat
+        found = rooms.cache.get(key)
+        if found is None or (entry := decode(found[0])) is None:
+            return None
+        passage.cache_tier = found[1]
+        return entry
 
     def _replay(self, passage: Passage, entry: Entry) -> Reply:
         passage.cache, passage.cache_key = "hit", None
@@ -193,9 +205,9 @@ class Pipeline:
         self._rooms.observer.finished(record(passage, "cached"))
         chat = passage.chat
         if not chat.stream:
-            return Reply(passage, self._headers(passage), body=entry.body)
+            return Reply(passage, self._head(passage), body=entry.body)
         chunks = codec.answer_chunks(Answer(entry.completion(), entry.usage, entry.finish), chat)
-        return Reply(passage, self._headers(passage), chunks=_once(chunks))
+        return Reply(passage, self._head(passage), chunks=_once(chunks))
 
     # 4 assess, 5 decide
 
@@ -241,10 +253,10 @@ class Pipeline:
         body = codec.render_answer(answer)
         self._store(passage, answer, body, seat)
         self._rooms.observer.finished(record(passage, "ok"))
-        return Reply(passage, self._headers(passage), body=body)
+        return Reply(passage, self._head(passage), body=body)
 
     async def _stream(
-        self, passage: Passage, stream: AnswerStream, seat: Seat[Entry] | None, held: AsyncExitStack
+        self, passage: Passage, stream: AnswerStream, seat: Seat[Entry] | None
     ) -> AsyncGenerator[list[Chunk], None]:
         """Passes chunks on; settles, stores and reports when the stream ends in whatever way."""
         ending: Ending = "cancelled"
@@ -273,7 +285,8 @@ class Pipeline:
                 usage = stream.counted or estimate_usage(passage.chat, stream.output_bytes)
                 await self._caller.charge(passage, usage, estimated=True)
             self._rooms.observer.finished(record(passage, ending, code))
-            await held.aclose()
+            if seat is not None:
+                seat.leave()
 
     def _store(self, passage: Passage, answer: Answer, body: bytes, seat: Seat[Entry] | None) -> None:
         if passage.cache_key is None or self._rooms.cache is None:
@@ -297,10 +310,9 @@ class Pipeline:
         if seat is not None:
             seat.land(entry)
 
-    def _headers(self, passage: Passage) -> HeaderList:
+    def _head(self, passage: Passage) -> bytes:
         left = self._rooms.ledger.remaining(passage.scopes) if passage.scopes else None
-        remaining_usd = None if left is None else left / NANOS_PER_USD
-        return reply_headers(passage, remaining_usd=remaining_usd, streamed=passage.chat.stream)
+        return reply_head(passage, remaining_usd=None if left is None else left / NANOS_PER_USD)
 
 
 async def frames(reply: Reply) -> AsyncGenerator[bytes, None]:

@@ -296,25 +296,25 @@ async def test_disk_hits_move_up_into_memory_for_the_time_they_have_left(open_ti
     now = [0.0]
     old = TieredCache(MemoryTier(ttl_seconds=60), open_tier())
     old.put(KEY, b"v")
-    assert await old.get(KEY) == (b"v", "memory")
+    assert old.get(KEY) == (b"v", "memory")
     await old.aclose()
 
     memory = MemoryTier(ttl_seconds=3600, clock=lambda: now[0])
     cache = TieredCache(memory, open_tier(ttl_seconds=3600))
-    assert await cache.get(KEY) == (b"v", "disk")
-    assert await cache.get(KEY) == (b"v", "memory")
+    assert cache.get(KEY) == (b"v", "disk")
+    assert cache.get(KEY) == (b"v", "memory")
     now[0] = 60.0
     assert memory.get(KEY) is None, "a promoted entry must not outlive the disk's"
-    assert await cache.get(b"unknown") is None
+    assert cache.get(b"unknown") is None
     await cache.aclose()
     await cache.aclose()
     cache.put(b"late", b"v")
-    assert await cache.get(b"late") == (b"v", "memory")
+    assert cache.get(b"late") == (b"v", "memory")
 
 
 async def test_memory_alone_is_a_cache():
     cache = TieredCache(MemoryTier(ttl_seconds=60))
     cache.put(KEY, b"v")
-    assert await cache.get(KEY) == (b"v", "memory")
-    assert await cache.get(b"unknown") is None
+    assert cache.get(KEY) == (b"v", "memory")
+    assert cache.get(b"unknown") is None
     await cache.aclose()

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from levelhead.cache import SingleFlight
-from levelhead.errors import BudgetExhausted, UpstreamUnavailable
+from levelhead.errors import BudgetExhausted, UpstreamError, UpstreamUnavailable
 
 
 class Upstream:
@@ -24,10 +24,15 @@ class Upstream:
 
 
 async def ask(flights, upstream, key=b"k"):
-    async with flights.join(key) as seat:
-        if seat.value is None:
-            seat.land(await upstream())
-        return seat.value
+    seat = flights.join(key)
+    try:
+        value = await seat.wait()
+        return seat.land(await upstream()) if value is None else value
+    except UpstreamError as error:
+        seat.fail(error)
+        raise
+    finally:
+        seat.leave()
 
 
 async def settle():
@@ -118,13 +123,16 @@ async def test_a_stream_left_halfway_is_taken_over_from_the_start():
     flights = SingleFlight()
 
     async def stream():
-        async with flights.join(b"k") as seat:
-            if seat.value is None:
+        seat = flights.join(b"k")
+        try:
+            if (value := await seat.wait()) is None:
                 for piece in ("a", "b"):
                     yield piece
                 seat.land("ab")
             else:
-                yield seat.value
+                yield value
+        finally:
+            seat.leave()
 
     async def whole():
         return [piece async for piece in stream()]
@@ -141,13 +149,24 @@ async def test_a_stream_left_halfway_is_taken_over_from_the_start():
 
 async def test_who_waited_long_enough_goes_alone():
     flights, upstream = SingleFlight(patience=0.01), Upstream()
-    async with flights.join(b"k") as leader:
-        upstream.go.set()
-        assert await ask(flights, upstream) == "answer 1"
-        late = asyncio.create_task(ask(SingleFlightView(flights), upstream))
-        await settle()
-        leader.land("led")
-        assert await late == "led", "one who went alone lands for nobody else"
+    leader = flights.join(b"k")
+    upstream.go.set()
+    assert await ask(flights, upstream) == "answer 1"
+    late = asyncio.create_task(ask(SingleFlightView(flights), upstream))
+    await settle()
+    leader.land("led")
+    assert await late == "led", "one who went alone lands for nobody else"
+    leader.leave()
+    assert len(flights) == 0
+
+
+async def test_who_joined_a_flight_that_ended_before_it_waited_leads_the_next():
+    flights = SingleFlight()
+    leader, late = flights.join(b"k"), flights.join(b"k")
+    leader.land("too early")
+    assert await late.wait() is None
+    assert late.leads
+    late.leave()
     assert len(flights) == 0
 
 

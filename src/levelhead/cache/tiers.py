@@ -15,7 +15,7 @@ class TieredCache:
         self._memory = memory
         self._disk = disk
 
-    async def get(self, key: bytes) -> tuple[bytes, str] | None:
+    def get(self, key: bytes) -> tuple[bytes, str] | None:
         value = self._memory.get(key)
         if value is not None:
             return value, self._memory.name

@@ -1,189 +1,68 @@
-"""The ASGI application: a table of routes over the pipeline."""
+"""The proxy as an application: a table of routes over the pipeline."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 import orjson
 
-from ..errors import BodyTooLarge, InvalidRequest, LevelheadError, ModelNotFound, NotFound
-from ..passage import Ask
+from ..errors import InvalidRequest, LevelheadError, ModelNotFound, NotFound
+from ..passage import Ask, Passage, Reply
 from ..router import Pipeline, explanation, frames
 from ..spend import as_json
+from ..types import Key
 from ..wire.errors import render_error
 from .access import Access
-from .http import (
-    ClientGone,
-    HeaderList,
-    Receive,
-    Send,
-    Watch,
-    headers_of,
-    read_body,
-    refuse_body,
-    send_body,
-    send_stream,
-)
+from .exchange import JSON_HEAD, ClientGone, Exchange, Work
 
 log = logging.getLogger("levelhead.serve")
 
-JSON_HEADERS: HeaderList = [(b"content-type", b"application/json")]
-STREAM_HEADERS: HeaderList = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),  # nginx in front must not hold events back
-]
+STREAM_HEAD = (
+    b"content-type: text/event-stream; charset=utf-8\r\n"
+    b"cache-control: no-cache\r\n"
+    b"x-accel-buffering: no\r\n"  # nginx in front must not hold events back
+)
 
 Exposition = Callable[[str], Awaitable[tuple[bytes, str]]]
-Route = Callable[["Exchange"], Awaitable[None]]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 
-class Exchange:
-    """One HTTP request and the way to answer it."""
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`handle` answers at once, or returns the work that is still to be done. `keyed`: callers need a key."""
 
-    __slots__ = ("headers", "method", "path", "receive", "send", "started")
-
-    def __init__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        self.method: str = scope["method"]
-        self.path: str = scope["path"]
-        self.headers = headers_of(scope)
-        self.receive = receive
-        self.send = send
-        self.started = False
-
-    async def reply(self, status: int, body: bytes, headers: HeaderList = JSON_HEADERS) -> None:
-        self.started = True
-        await send_body(self.send, status, headers, body, head_only=self.method == "HEAD")
+    handle: Callable[[Exchange], Work | None]
+    keyed: bool = False
 
 
 class App:
-    """`max_body` bounds a request body in bytes; `exposition` renders `/metrics` for an Accept header."""
+    """`exchange.Application`. `exposition` renders `/metrics` for an Accept header."""
 
-    def __init__(self, pipeline: Pipeline, access: Access, exposition: Exposition, *, max_body: int) -> None:
+    def __init__(self, pipeline: Pipeline, access: Access, exposition: Exposition) -> None:
         self._pipeline = pipeline
         self._access = access
         self._exposition = exposition
-        self._max_body = max_body
         self.draining = False
         self._routes: dict[str, dict[str, Route]] = {
-            "/v1/chat/completions": {"POST": self._chat},
-            "/v1/explain": {"POST": self._explain},
-            "/v1/models": {"GET": self._models},
-            "/v1/budgets": {"GET": self._budgets},
-            "/healthz": {"GET": self._healthz},
-            "/readyz": {"GET": self._readyz},
-            "/metrics": {"GET": self._metrics},
+            "/v1/chat/completions": {"POST": Route(self._chat, keyed=True)},
+            "/v1/explain": {"POST": Route(self._explain, keyed=True)},
+            "/v1/models": {"GET": Route(self._models, keyed=True)},
+            "/v1/budgets": {"GET": Route(self._budgets)},
+            "/healthz": {"GET": Route(self._healthz)},
+            "/readyz": {"GET": Route(self._readyz)},
+            "/metrics": {"GET": Route(self._metrics)},
         }
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
-        elif scope["type"] == "http":
-            await self._serve(Exchange(scope, receive, send))
-        else:
-            await send({"type": "websocket.close", "code": 1000})
-
-    async def _serve(self, exchange: Exchange) -> None:
-        try:
-            await self._route(exchange)(exchange)
-        except ClientGone:
-            return
-        except asyncio.CancelledError:
-            return  # the drain ran out of time; the server would write a traceback for each request
-        except LevelheadError as error:
-            await self._fail(exchange, error)
-        except Exception as error:
-            # The type and place alone: a message may quote the request.
-            log.error("internal error %s in %s", type(error).__name__, _place(error))
-            await self._fail(exchange, LevelheadError("Internal error; the log of the proxy names its place."))
-
-    def _route(self, exchange: Exchange) -> Route:
-        path = exchange.path
-        methods = self._routes.get(path) or self._routes.get(path.rstrip("/"))
-        if methods is None and path.startswith("/v1/models/"):
-            methods = {"GET": self._model}
-        if methods is None:
-            raise NotFound(f"No such path: {path[:200]!a}.", code="unknown_url")
-        route = methods.get("GET" if exchange.method == "HEAD" else exchange.method)
-        if route is None:
-            raise MethodNotAllowed(f"{path} takes {', '.join(methods)}.")
-        return route
-
-    async def _fail(self, exchange: Exchange, error: LevelheadError) -> None:
-        if exchange.started:
-            return  # a second response is refused once one has started; the stream has said its error itself
-        status, headers, body = render_error(error, "chat", "req_" + uuid4().hex[:24])
-        encoded = [(name.encode(), value.encode("ascii")) for name, value in headers.items()]
-        if not any(name == b"content-type" for name, _ in encoded):
-            encoded += JSON_HEADERS
-        if isinstance(error, BodyTooLarge):
-            exchange.started = True
-            encoded.append((b"connection", b"close"))
-            await refuse_body(exchange.send, exchange.receive, status, encoded, body)
-        else:
-            await exchange.reply(status, body, encoded)
-
-    async def _chat(self, exchange: Exchange) -> None:
-        headers = exchange.headers
-        key = self._access.key(headers)
-        self._access.require_json(headers)
-        raw = await read_body(exchange.receive, headers, self._max_body)
-        async with Watch(exchange.receive):
-            reply = await self._pipeline.respond(Ask(raw, headers, key))
-            exchange.started = True
-            if reply.chunks is None:
-                await send_body(exchange.send, 200, JSON_HEADERS + reply.headers, reply.body)
-                return
-            async with aclosing(frames(reply)) as out:
-                await send_stream(exchange.send, 200, STREAM_HEADERS + reply.headers, out)
-
-    async def _explain(self, exchange: Exchange) -> None:
-        key = self._access.key(exchange.headers)
-        self._access.require_json(exchange.headers)
-        raw = await read_body(exchange.receive, exchange.headers, self._max_body)
-        decision, _ = self._pipeline.explain(Ask(raw, exchange.headers, key))
-        await exchange.reply(200, orjson.dumps(explanation(decision)))
-
-    async def _models(self, exchange: Exchange) -> None:
-        key = self._access.key(exchange.headers)
-        cards = [_card(name, owner) for name, owner in self._pipeline.model_names(key)]
-        await exchange.reply(200, orjson.dumps({"object": "list", "data": cards}))
-
-    async def _model(self, exchange: Exchange) -> None:
-        key = self._access.key(exchange.headers)
-        wanted = exchange.path.removeprefix("/v1/models/")
-        for name, owner in self._pipeline.model_names(key):
-            if name == wanted:
-                return await exchange.reply(200, orjson.dumps(_card(name, owner)))
-        raise ModelNotFound(f"No model {wanted[:200]!a} here; GET /v1/models lists them.", param="model")
-
-    async def _budgets(self, exchange: Exchange) -> None:
-        """A key sees its own, the admin key everybody's."""
-        key = None if self._access.is_admin(exchange.headers) else self._access.key(exchange.headers)
-        shown = [as_json(balance) for balance in self._pipeline.balances(key)]
-        await exchange.reply(200, orjson.dumps({"budgets": shown}))
-
-    async def _healthz(self, exchange: Exchange) -> None:
-        await exchange.reply(200, b'{"status":"ok"}')
-
-    async def _readyz(self, exchange: Exchange) -> None:
-        if self.draining:
-            await exchange.reply(503, b'{"status":"draining"}')
-        else:
-            await exchange.reply(200, b'{"status":"ready"}')
-
-    async def _metrics(self, exchange: Exchange) -> None:
-        self._access.require_metrics(exchange.headers)
-        body, kind = await self._exposition(exchange.headers.get("accept", ""))
-        await exchange.reply(200, body, [(b"content-type", kind.encode())])
-
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        """ASGI's lifespan, by which uvicorn says that it starts and stops. Requests come as exchanges."""
+        assert scope["type"] == "lifespan"
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
@@ -194,10 +73,127 @@ class App:
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
+    def greet(self, exchange: Exchange) -> None:
+        exchange.route = route = self._route(exchange.method, exchange.path)
+        if route.keyed:
+            exchange.key = self._access.key(exchange.headers)
+            if exchange.method == "POST":
+                self._access.require_json(exchange.headers)
+
+    def serve(self, exchange: Exchange) -> Work | None:
+        try:
+            work: Work | None = exchange.route.handle(exchange)
+        except Exception as error:
+            self._fail(exchange, error)
+            return None
+        return None if work is None else self._guarded(exchange, work)
+
+    def refuse(self, exchange: Exchange, error: LevelheadError) -> None:
+        status, headers, body = render_error(error, "chat", "req_" + uuid4().hex[:24])
+        lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+        head = "".join(lines).encode("ascii")
+        exchange.reply(status, body, head if "content-type" in headers else head + JSON_HEAD)
+
+    def _route(self, method: str, path: str) -> Route:
+        methods = self._routes.get(path) or self._routes.get(path.rstrip("/"))
+        if methods is None and path.startswith("/v1/models/"):
+            methods = {"GET": Route(self._model, keyed=True)}
+        if methods is None:
+            raise NotFound(f"No such path: {path[:200]!a}.", code="unknown_url")
+        route = methods.get("GET" if method == "HEAD" else method)
+        if route is None:
+            raise MethodNotAllowed(f"{path} takes {', '.join(methods)}.")
+        return route
+
+    async def _guarded(self, exchange: Exchange, work: Work) -> None:
+        try:
+            await work
+        except Exception as error:
+            self._fail(exchange, error)
+
+    def _fail(self, exchange: Exchange, error: Exception) -> None:
+        if not isinstance(error, LevelheadError | ClientGone):
+            # The type and place alone: a message may quote the request.
+            log.error("internal error %s in %s", type(error).__name__, _place(error))
+            error = LevelheadError("Internal error; the log of the proxy names its place.")
+        if exchange.started or isinstance(error, ClientGone):
+            exchange.abort()  # a second response is refused once one has started
+        else:
+            self.refuse(exchange, error)
+
+    def _chat(self, exchange: Exchange) -> Work | None:
+        admitted = self._pipeline.admit(Ask(exchange.body, exchange.headers, _key(exchange)))
+        if isinstance(admitted, Passage):
+            return self._answer(exchange, admitted)
+        if admitted.chunks is not None:
+            return self._stream(exchange, admitted)
+        exchange.reply(200, admitted.body, JSON_HEAD + admitted.head)
+        return None
+
+    async def _answer(self, exchange: Exchange, passage: Passage) -> None:
+        reply = await self._pipeline.answer(passage)
+        if reply.chunks is None:
+            exchange.reply(200, reply.body, JSON_HEAD + reply.head)
+        else:
+            await self._stream(exchange, reply)
+
+    async def _stream(self, exchange: Exchange, reply: Reply) -> None:
+        exchange.begin(200, STREAM_HEAD + reply.head)
+        async with aclosing(frames(reply)) as out:
+            async for frame in out:
+                exchange.write(frame)
+                if exchange.behind:
+                    await exchange.drain()
+        exchange.end()
+
+    def _explain(self, exchange: Exchange) -> None:
+        decision, _ = self._pipeline.explain(Ask(exchange.body, exchange.headers, _key(exchange)))
+        exchange.reply(200, orjson.dumps(explanation(decision)))
+
+    def _models(self, exchange: Exchange) -> None:
+        cards = [_card(name, owner) for name, owner in self._pipeline.model_names(_key(exchange))]
+        exchange.reply(200, orjson.dumps({"object": "list", "data": cards}))
+
+    def _model(self, exchange: Exchange) -> None:
+        wanted = exchange.path.removeprefix("/v1/models/")
+        for name, owner in self._pipeline.model_names(_key(exchange)):
+            if name == wanted:
+                exchange.reply(200, orjson.dumps(_card(name, owner)))
+                return
+        raise ModelNotFound(f"No model {wanted[:200]!a} here; GET /v1/models lists them.", param="model")
+
+    def _budgets(self, exchange: Exchange) -> None:
+        """A key sees its own, the admin key everybody's."""
+        key = None if self._access.is_admin(exchange.headers) else self._access.key(exchange.headers)
+        shown = [as_json(balance) for balance in self._pipeline.balances(key)]
+        exchange.reply(200, orjson.dumps({"budgets": shown}))
+
+    def _healthz(self, exchange: Exchange) -> None:
+        exchange.reply(200, b'{"status":"ok"}')
+
+    def _readyz(self, exchange: Exchange) -> None:
+        if self.draining:
+            exchange.reply(503, b'{"status":"draining"}')
+        else:
+            exchange.reply(200, b'{"status":"ready"}')
+
+    def _metrics(self, exchange: Exchange) -> Work:
+        self._access.require_metrics(exchange.headers)
+        return self._expose(exchange)
+
+    async def _expose(self, exchange: Exchange) -> None:
+        body, kind = await self._exposition(exchange.headers.get("accept", ""))
+        exchange.reply(200, body, f"content-type: {kind}\r\n".encode())
+
 
 class MethodNotAllowed(InvalidRequest):
     status = 405
     code = "method_not_allowed"
+
+
+def _key(exchange: Exchange) -> Key:
+    assert exchange.key is not None  # its route is keyed
+    return exchange.key
 
 
 def _card(name: str, owner: str) -> dict[str, object]:

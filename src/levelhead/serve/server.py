@@ -23,11 +23,10 @@ from ..errors import ConfigError, LevelheadError
 from ..observe import configure_logging, prepare_multiprocess, worker_exited
 from .access import Access
 from .app import App
-from .cork import CorkedProtocol
+from .protocol import HttpProtocol
 
 LOG_LEVEL = "LEVELHEAD_LOG"  # "info" writes a line for each request
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-MAX_BODY = 16 * 1024 * 1024
 DRAIN_SECONDS = 30
 KEEP_ALIVE_SECONDS = 75
 READY_WITHIN = 60.0
@@ -61,7 +60,7 @@ def run(config: Config, *, host: str, port: int, workers: int = 1, file: Path | 
 
 
 def create_app(config: Config) -> App:
-    """The ASGI application for a configuration, to run under any ASGI server with lifespan support."""
+    """The application for a configuration, as `protocol.HttpProtocol` serves it."""
     from ..assemble import assemble  # after prepare_multiprocess: it imports prometheus_client
 
     house = assemble(config)
@@ -70,7 +69,7 @@ def create_app(config: Config) -> App:
         admin=config.secret(config.server.admin_key_env),
         metrics=config.secret(config.server.metrics_token_env),
     )
-    return App(house.pipeline, access, house.metrics.exposition, max_body=MAX_BODY)
+    return App(house.pipeline, access, house.metrics.exposition)
 
 
 def worker() -> App:
@@ -128,7 +127,8 @@ def _settings(app: App | str, workers: int = 1) -> uvicorn.Config:
         app,
         factory=isinstance(app, str),
         workers=workers,
-        http=CorkedProtocol,
+        http=HttpProtocol,
+        interface="asgi3",
         ws="none",
         lifespan="on",
         log_level="warning",

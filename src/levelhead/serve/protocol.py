@@ -1,0 +1,336 @@
+"""HTTP/1.1 as the proxy needs it: a protocol for uvicorn's server, with httptools as its parser.
+
+uvicorn opens the sockets, handles signals, supervises workers and drains; its own protocols cost four times as much CPU
+a request as this one (`benchmarks/client_cost.py`), because ASGI wants a task, two events and three dicts for each.
+Here what can be answered at once is answered in the parser's callback, and an answer is one write.
+
+Everything a client may do is bounded: the size of its headers and its body, how long it takes to send them, how many
+requests it sends ahead, and how much of an answer it leaves unread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import deque
+from typing import Any, cast
+from urllib.parse import unquote
+
+import httptools
+import uvicorn
+from uvicorn.server import ServerState
+
+from ..errors import BodyTooLarge, HeadersTooLarge, InvalidRequest, LevelheadError, RequestTimeout
+from .exchange import Application, Exchange, Work
+
+MOST_HEAD_BYTES = 65_536  # request line and headers
+MOST_BODY_BYTES = 16 * 1024 * 1024
+MOST_REFUSED_BYTES = 65_536  # of a body that is read although its headers are enough to refuse the request
+MOST_AHEAD = 8  # requests that wait behind one that is being answered
+HEAD_SECONDS = 30.0  # from the first byte of a request to the end of its headers
+BODY_SECONDS = 60.0  # without a byte of the body
+REQUEST_SECONDS = 600.0  # for all of it
+# How long and how much more of a body that was refused is taken in: who writes into a closed connection never reads.
+LINGER_SECONDS = 5.0
+LINGER_BYTES = 64 * 1024 * 1024
+
+# What the JDK's HTTP client adds to every request of a plain connection, and browsers to some. The parser would take
+# the body behind it for the other protocol's, and the request for one without a body.
+_UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*(?=\r\n)", re.IGNORECASE)
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class HttpProtocol(asyncio.Protocol):
+    """One connection of a client. Requests are answered in the order in which they came."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, Any] | None = None,
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._app = cast(Application, config.loaded_app)
+        self._keep_alive_seconds = config.timeout_keep_alive
+        self._state = server_state
+        self._loop = _loop or asyncio.get_running_loop()
+        self._queue: deque[Exchange] = deque()  # the first one is being answered
+        self._reading: Exchange | None = None  # the one whose body is coming
+        self._url = b""
+        self._headers: dict[str, str] = {}
+        self._head_bytes: int | None = None  # of a request whose headers haven't ended
+        self._ahead = False  # reading is paused until the queue is shorter
+        self._closing = False
+        self._lingering = 0  # bytes of a refused body that may still come
+        self._deaf = False  # what comes isn't HTTP, or not in time
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0  # loop time when patience ends; 0: an answer is under way, which has deadlines of its own
+        self._limit = 0.0  # loop time by which a whole request must be in
+        self.writable: asyncio.Event | None = None  # while the client is slow to read; set when it has caught up
+
+    @property
+    def date(self) -> bytes:
+        headers = self._state.default_headers
+        return b"date: %b\r\n" % headers[0][1] if headers else b""
+
+    # --- what the transport tells ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one by behaviour, not by class
+        self._parser: Any = httptools.HttpRequestParser(self)
+        self._state.connections.add(cast(Any, self))
+        self._wait(self._keep_alive_seconds)
+
+    def data_received(self, data: bytes) -> None:
+        if self._closing:
+            self._linger_on(data)
+            return
+        if self._reading is None and (b"pgrade" in data or b"PGRADE" in data):
+            data = _UPGRADE.sub(b"", data, 1)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._refuse_rest(None)
+        except httptools.HttpParserError:
+            self._refuse_rest(InvalidRequest("This is not HTTP/1.1.", code="invalid_http"))
+        if self._head_bytes is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > MOST_HEAD_BYTES:
+                self._refuse_rest(HeadersTooLarge(f"The headers have more than {MOST_HEAD_BYTES:,} bytes."))
+        elif self._reading is not None:
+            self._wait(BODY_SECONDS)
+
+    def eof_received(self) -> None:
+        """The transport closes itself and calls `connection_lost`."""
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._closing = True
+        self._state.connections.discard(cast(Any, self))
+        if self._timer is not None:
+            self._timer.cancel()
+        self.resume_writing()
+        for exchange in self._queue:
+            exchange.gone = True
+            if exchange.task is not None:
+                self._loop.call_soon(exchange.task.cancel)  # not before its first step: it accounts for itself
+        self._parser = None  # it holds this object: without the cycle memory is freed at once
+
+    def pause_writing(self) -> None:
+        self.writable = asyncio.Event()
+
+    def resume_writing(self) -> None:
+        if self.writable is not None:
+            self.writable.set()
+            self.writable = None
+
+    def shutdown(self) -> None:
+        """The server drains: an idle connection closes now, a busy one after its answer."""
+        if self._queue:
+            self._queue[0].keep_alive = False
+        else:
+            self._transport.close()
+
+    # --- what the parser tells ---
+
+    def on_message_begin(self) -> None:
+        self._url = b""
+        self._headers = {}
+        self._head_bytes = 0
+        self._limit = self._loop.time() + REQUEST_SECONDS
+        self._wait(HEAD_SECONDS)
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._reading is not None:
+            return  # a trailer
+        try:
+            self._headers[name.decode("latin-1").lower()] = value.decode()
+        except UnicodeDecodeError:
+            self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        parser, headers = self._parser, self._headers
+        self._head_bytes = None
+        modern = parser.get_http_version() == "1.1"
+        keep_alive = modern and parser.should_keep_alive()
+        method = parser.get_method().decode("ascii")
+        exchange = Exchange(self, method, _path(self._url), headers, modern=modern, keep_alive=keep_alive)
+        self._reading = exchange
+        self._queue.append(exchange)
+        self._state.total_requests += 1
+        declared = int(headers.get("content-length") or 0)  # the parser has seen that it is a number
+        try:
+            self._app.greet(exchange)
+            if declared > MOST_BODY_BYTES:
+                raise BodyTooLarge(f"The body has {declared:,} bytes; the most is {MOST_BODY_BYTES:,}.")
+        except LevelheadError as error:
+            exchange.refusal = error
+            if "expect" in headers or declared > MOST_REFUSED_BYTES:
+                self._refuse_now(exchange)
+            return
+        if "expect" in headers and exchange is self._queue[0] and headers["expect"].lower() == "100-continue":
+            self._transport.write(_CONTINUE)
+
+    def on_body(self, piece: bytes) -> None:
+        exchange = self._reading
+        if exchange is None:
+            return
+        exchange.size += len(piece)
+        if exchange.refusal is None and exchange.size <= MOST_BODY_BYTES:
+            exchange.parts.append(piece)
+        elif exchange.refusal is None:
+            exchange.refusal = BodyTooLarge(f"The body has more than {MOST_BODY_BYTES:,} bytes.")
+            self._refuse_now(exchange)
+        elif exchange.size > MOST_REFUSED_BYTES:
+            self._refuse_now(exchange)
+
+    def on_message_complete(self) -> None:
+        exchange, self._reading = self._reading, None
+        if exchange is None:
+            if self._closing:  # the rest of a refused body was waited for
+                self._close()
+            return
+        exchange.complete = True
+        parts, exchange.parts = exchange.parts, []
+        exchange.body = parts[0] if len(parts) == 1 else b"".join(parts)
+        if exchange is self._queue[0]:
+            self._next()
+        elif len(self._queue) > MOST_AHEAD:
+            self._ahead = True
+            self._transport.pause_reading()
+
+    # --- answers, one after the other ---
+
+    def _next(self) -> None:
+        """Answers the requests that are in, until one takes time."""
+        while self._queue and (exchange := self._queue[0]).complete and exchange.task is None:
+            self._due = 0.0
+            if exchange.refusal is not None:
+                self._app.refuse(exchange, exchange.refusal)
+            elif (work := self._app.serve(exchange)) is not None:
+                exchange.task = self._loop.create_task(self._run(exchange, work))
+                self._state.tasks.add(exchange.task)
+
+    async def _run(self, exchange: Exchange, work: Work) -> None:
+        try:
+            await work
+        except asyncio.CancelledError:
+            pass  # the client left, or the drain ran out of time; the server would write a traceback for each
+        finally:
+            self._state.tasks.discard(cast("asyncio.Task[None]", exchange.task))
+            if not exchange.done:
+                exchange.abort()
+
+    def send(self, data: bytes) -> None:
+        if data and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def finished(self, exchange: Exchange) -> None:
+        """An exchange is over; the next one may have been waiting."""
+        self._queue.popleft()
+        if self._transport.is_closing():
+            return
+        if not exchange.keep_alive:
+            self._queue.clear()
+            if exchange.complete:
+                self._close()
+            else:
+                self._linger()
+            return
+        if self._ahead:
+            self._ahead = False
+            self._transport.resume_reading()
+        if not self._queue:
+            self._wait(self._keep_alive_seconds)
+        elif exchange.task is not None:  # else `_next` is above us in the stack
+            self._next()
+
+    def abort(self) -> None:
+        self._closing = True
+        self._transport.abort()
+
+    def _close(self) -> None:
+        self._closing = True
+        self._transport.close()
+
+    # --- refusals before a request is whole: nothing that follows on this connection is read as a request ---
+
+    def _refuse_now(self, exchange: Exchange) -> None:
+        exchange.parts.clear()
+        exchange.keep_alive = False
+        self._reading = None
+        if exchange is self._queue[0]:
+            assert exchange.refusal is not None
+            self._app.refuse(exchange, exchange.refusal)
+        else:
+            exchange.complete = True  # its turn comes
+            self._transport.pause_reading()
+
+    def _refuse_rest(self, error: LevelheadError | None) -> None:
+        """None: what follows isn't HTTP, but what came before it was whole."""
+        self._head_bytes = None
+        if error is not None:
+            exchange = self._reading or Exchange(self, "POST", "/", {}, modern=True, keep_alive=False)
+            if exchange is not self._reading:
+                self._queue.append(exchange)
+            self._deaf = True
+            exchange.refusal = error
+            self._refuse_now(exchange)
+        elif self._queue:
+            self._queue[-1].keep_alive = False
+        else:
+            self._close()
+
+    def _linger(self) -> None:
+        """Takes in what is still on its way: who writes into a closed connection never reads the answer."""
+        self._closing = True
+        self._lingering = LINGER_BYTES
+        self._limit = self._loop.time() + LINGER_SECONDS
+        self._wait(LINGER_SECONDS)
+
+    def _linger_on(self, data: bytes) -> None:
+        self._lingering -= len(data)
+        if not self._deaf:
+            try:
+                self._parser.feed_data(data)  # until the refused body ends
+            except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+                self._deaf = True
+        if self._lingering <= 0:
+            self._close()
+
+    # --- time: one timer a connection, moved only when it fires or comes too late ---
+
+    def _wait(self, seconds: float) -> None:
+        self._due = self._loop.time() + seconds
+        if self._timer is not None:
+            if self._timer.when() <= self._due:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._due, self._check_time)
+
+    def _check_time(self) -> None:
+        self._timer = None
+        if not self._due or self._transport.is_closing():
+            return
+        unread = self._head_bytes is not None or self._reading is not None
+        due = min(self._due, self._limit) if unread else self._due
+        if self._loop.time() < due:
+            self._timer = self._loop.call_at(due, self._check_time)
+        elif unread:
+            self._refuse_rest(RequestTimeout("The request did not arrive in time."))
+        elif self._transport.get_write_buffer_size():  # an answer that its client doesn't read
+            self._transport.abort()
+        else:
+            self._close()
+
+
+def _path(url: bytes) -> str:
+    if url[:1] != b"/":  # the absolute form, as proxies are asked
+        try:
+            url = httptools.parse_url(url).path or b"/"
+        except httptools.HttpParserInvalidURLError:
+            return ""
+    path = url.partition(b"?")[0].decode("latin-1")
+    return unquote(path) if "%" in path else path
