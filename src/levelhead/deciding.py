@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from .errors import InvalidRequest, LevelheadError, NotCapable, PermissionDenied
 from .policy import FIELD_OF_NEED, Choice, Offer, choose, first_gate, unmet_needs
 from .ports import QualityModel
 from .spend import estimate_input, expected_cost, input_bound, worst_case
-from .types import Assessment, Candidate, Chat, Decision, Goal, Key, Level, Model, Nanos, Reason, Slot
+from .types import Assessment, Candidate, Chat, Decision, Goal, Key, Level, Model, Nanos, Reason, Slot, value
 
 DEFAULT_OUTPUT_CAP = 8_192
 DEFAULT_MIN_OUTPUT = 256
@@ -18,7 +18,7 @@ DEFAULT_MIN_OUTPUT = 256
 TYPICAL_OUTPUT = {Level.L1: 200, Level.L2: 500, Level.L3: 1_000, Level.L4: 1_200}
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Question:
     """Everything that a decision depends on besides the models themselves."""
 

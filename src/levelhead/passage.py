@@ -27,6 +27,7 @@ from .types import (
     Scope,
     Slot,
     Usage,
+    value,
 )
 from .wire.errors import header_value
 from .wire.identity import Target
@@ -51,7 +52,7 @@ def new_id() -> str:
         return "dec_" + digits[:24]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Ask:
     """What a client sent: the body as bytes, lower-case headers, and the key it was recognised by."""
 

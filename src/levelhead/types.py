@@ -9,13 +9,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, dataclass_transform
 
+T = TypeVar("T")
 Json = Mapping[str, Any]
 Dialect = Literal["chat", "responses", "messages"]
 Wire = Literal["openai", "anthropic", "litellm", "simulated"]
 Nanos = int
 NANOS_PER_USD = 1_000_000_000
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def value(cls: type[T]) -> type[T]:
+    """A frozen dataclass of which each request makes some: frozen for the type checker, and only for it.
+
+    The guard of a real one costs 0.1 us a field, which is 15 us a request.
+    """
+    return dataclass(slots=True, unsafe_hash=True)(cls)
 
 
 class Level(IntEnum):
@@ -158,7 +168,7 @@ class Key:
     admin: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Identity:
     """Who asks, in which run, slot and conversation. Headers are hints: ids are namespaced by the key when used."""
 
@@ -169,7 +179,7 @@ class Identity:
     task: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Chat:
     """One request, whatever dialect it came in.
 
@@ -192,7 +202,7 @@ class Chat:
     images: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Usage:
     """Tokens of one answer. The four kinds of input don't overlap; `output` includes `reasoning`."""
 
@@ -208,7 +218,7 @@ class Usage:
         return self.input + self.cached_input + self.cache_write + self.cache_write_1h
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Call:
     """What an upstream is asked: this chat, of this model, with this output cap (per choice) and this much time."""
 
@@ -220,7 +230,7 @@ class Call:
     forward_headers: tuple[tuple[str, str], ...] = ()  # the client's vendor headers that may travel on
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Answer:
     """A whole answer: `body` is a chat.completion object; `raw` the bytes to send where they are already right."""
 
@@ -230,7 +240,7 @@ class Answer:
     raw: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Chunk:
     """One event of a streamed answer.
 
@@ -241,7 +251,7 @@ class Chunk:
     raw: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Assessment:
     """How hard, and how likely each model is to serve it well.
 
@@ -255,7 +265,7 @@ class Assessment:
     features: Mapping[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Candidate:
     """One model as the decision saw it. `why_not` names the first gate it failed."""
 
@@ -266,7 +276,7 @@ class Candidate:
     why_not: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Decision:
     """The chosen model, why, and what else was possible. `ranking`: eligible candidates, best first."""
 
@@ -294,7 +304,7 @@ class Decision:
         return self.assessment.success
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Scope:
     """A budget's address: `kind` key, team, run or slot, and the name inside it, namespaced by the key."""
 
@@ -318,7 +328,7 @@ class Budget:
     per: Literal["hour", "day", "month", "run"] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reservation:
     """Money set aside in every scope at once before a call. `id` makes settlement idempotent."""
 
@@ -343,7 +353,7 @@ class Balance:
         return max(0, self.limit - self.spent - self.reserved)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Attempt:
     """One call to one upstream and how it ended. `outcome`: ok, error, timeout, refused, cancelled."""
 
@@ -353,7 +363,7 @@ class Attempt:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Record:
     """Everything that is known when a request has ended: what metrics and the decision log are made from."""
 

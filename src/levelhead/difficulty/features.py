@@ -6,12 +6,12 @@ Everything is bounded by the caps of `task` and `text`; one call allocates nothi
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from math import log1p
 
 import numpy as np
 import numpy.typing as npt
 
+from ..types import value
 from .task import Task
 from .text import Hashed, Lexicon, fold
 
@@ -38,7 +38,7 @@ _CODE = b"{}();=<>[]_"
 _MATHS = b"$\\^"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Features:
     """`dense` in the order of `Reader.names`; `buckets` the hashed features that are present, sorted."""
 

@@ -12,7 +12,6 @@ the place in it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import exp, expm1, pi, sqrt
 from pathlib import Path
 
@@ -20,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ArtefactError
-from ..types import Assessment, Chat, Level, Model
+from ..types import Assessment, Chat, Level, Model, value
 from . import artefact as artefacts
 from .abilities import Ability, AbilityTable
 from .features import BUCKETS, Features, Reader
@@ -33,7 +32,7 @@ _MEMO = 512
 _CLIP = 4.0  # standard deviations that one dense feature may count for
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reading:
     """What the text alone says. `difficulty` 0..1 is the level scale, `b` and `a` are the item's parameters."""
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from ..types import Json
+from ..types import Json, value
 from .phrases import (
     CLOSING,
     COURTESY,
@@ -54,7 +53,7 @@ _MAX_COURTESIES = 3
 _ERROR = re.compile(r"(?i)\b(?:error|exception|traceback|failed|failure|panic|fatal|not found|denied)\b")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Task:
     """The ask and a sample of the material it is about; sizes are those before any cut, in characters."""
 

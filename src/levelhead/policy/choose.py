@@ -11,15 +11,14 @@ tighter budget never routes dearer.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
-from ..types import Model, Nanos, Reason
+from ..types import Model, Nanos, Reason, value
 
 # Ties in utility go to the cheaper model; differences below this are rounding.
 _EPSILON = 1e-12
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Offer:
     """What one eligible model would give and take for this request.
 
@@ -32,7 +31,7 @@ class Offer:
     worst_case: Nanos
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Choice:
     """The chosen offer and why; `ranking` lists every affordable offer, best first, for fallbacks."""
 

@@ -8,7 +8,6 @@ opened.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from hashlib import blake2b
 from types import MappingProxyType
@@ -16,7 +15,7 @@ from typing import Any, Literal
 from urllib.parse import unquote_to_bytes
 
 from ..errors import InvalidRequest, ModelNotFound
-from ..types import Chat, Identity, Json, Key
+from ..types import Chat, Identity, Json, Key, value
 from .agents import agent_hints, baggage_hints
 
 __all__ = ["MAX_ID_CHARS", "Target", "identify", "resolve_model"]
@@ -31,7 +30,7 @@ _NO_ALIASES: Mapping[str, str] = MappingProxyType({})
 _NO_HINTS: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Target:
     """What `model` asks for. `name`: the tier's or the model's, "auto" otherwise; `slot` where the name implied one."""
 
