@@ -5,27 +5,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import product
-from typing import Generic, Literal, TypeVar
+from itertools import chain
+from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, values
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, values
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.samples import Sample
 
 from .._version import __version__
 from ..types import Attempt, Balance, Level, Model, Reason, Record
+from .counts import Counting, Frozen
 from .labels import BREAKER, CACHE_TIERS, LOST, NONE, OUTCOMES, TOKEN_TYPES, Labels
 from .workers import VARIABLE
 
 log = logging.getLogger(__name__)
 
 BreakerState = Literal["closed", "half_open", "open"]
-M = TypeVar("M", bound=MetricWrapperBase)
 
 _DECISION_BUCKETS = (0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05)
 _OVERHEAD_BUCKETS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
@@ -35,37 +35,16 @@ _TEXT = "text/plain"
 _OPENMETRICS = "application/openmetrics-text"
 
 
-class _Family(dict[tuple[str, ...], M], Generic[M]):
-    """A metric's children by label values: a look-up here costs a tenth of `labels()`."""
-
-    def __init__(self, metric: M) -> None:
-        super().__init__()
-        self._metric = metric
-
-    def __missing__(self, labels: tuple[str, ...]) -> M:
-        child = self[labels] = self._metric.labels(*labels)
-        return child
-
-    def seed(self, *choices: Iterable[str]) -> None:
-        for labels in product(*choices):
-            self[labels]
-
-
 class _Instruments:
     """Every metric that is counted as it happens. Names and labels are part of the contract."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        def counter(name: str, labels: str, text: str) -> _Family[Counter]:
-            return _Family(Counter(name, text, labels.split(), namespace="levelhead", registry=registry))
-
-        def seconds(name: str, labels: str, text: str, buckets: Sequence[float]) -> Histogram:
-            return Histogram(name, text, labels.split(), namespace="levelhead", registry=registry, buckets=buckets)
-
+    def __init__(self, registry: CollectorRegistry, counting: Counting) -> None:
+        counter, seconds = counting.counter, counting.seconds
         self.requests = counter("requests", "slot tier model outcome", "Requests by how they ended")
         self.decisions = counter("decisions", "slot level tier reason", "Decisions by task level, chosen tier and why")
         self.decision_seconds = seconds("decision_seconds", "", "Time to assess a task and decide", _DECISION_BUCKETS)
         self.overhead_seconds = seconds("overhead_seconds", "", "Time a request spent in levelhead", _OVERHEAD_BUCKETS)
-        self.ttft = _Family(seconds("ttft_seconds", "model", "Time to the first byte of an answer", _TTFT_BUCKETS))
+        self.ttft = seconds("ttft_seconds", "model", "Time to the first byte of an answer", _TTFT_BUCKETS)
         self.attempts = counter("upstream_attempts", "model outcome code", "Upstream calls by how they ended")
         self.tokens = counter("tokens", "slot model type", "Tokens billed by upstreams; output includes reasoning")
         self.cost = counter("cost_usd", "slot level tier model kind", "Money paid to upstreams, and what for")
@@ -80,18 +59,13 @@ class _Instruments:
             "tier result",
             "Requests by what the cache did (hit, miss, bypass); stores that were lost (dropped, failed, refused)",
         )
-        self.overrun = Counter(
-            "budget_overrun_usd", "Cost beyond what was reserved", namespace="levelhead", registry=registry
-        )
-        self.breaker = _Family(
-            Gauge(
-                "breaker_state",
-                "Circuit breaker: 0 closed, 1 half open, 2 open",
-                ("model",),
-                namespace="levelhead",
-                registry=registry,
-                multiprocess_mode="livemax",
-            )
+        self.overrun = counter("budget_overrun_usd", "", "Cost beyond what was reserved")
+        self.breaker = Gauge(
+            "levelhead_breaker_state",
+            "Circuit breaker: 0 closed, 1 half open, 2 open",
+            ("model",),
+            registry=registry,
+            multiprocess_mode="livemax",
         )
 
     def seed(self, labels: Labels) -> None:
@@ -110,10 +84,12 @@ class _Instruments:
             self.cost.seed(labels.slots, levels, (tier,), (model,), ("answer",))
             self.attempts.seed((model,), ("ok", "cancelled"), (NONE,))
             self.ttft.seed((model,))
-            self.breaker.seed((model,))
+            self.breaker.labels(model)
         self.cache.seed((NONE,), ("miss", "bypass"))
         self.cache.seed(("memory", "disk", "flight"), ("hit",))
         self.cache.seed(("disk",), LOST)
+        for metric in (self.decision_seconds, self.overhead_seconds, self.overrun):
+            metric.seed()
 
 
 class PrometheusObserver:
@@ -140,9 +116,13 @@ class PrometheusObserver:
         self._balances = balances
         self._breaker = breaker
         self._rendering = asyncio.Lock()
+        self._from_threads = threading.Lock()
         self._complaints: set[str] = set()
         registry = CollectorRegistry()
-        self._counts = _Instruments(registry)
+        self._shared = bool(directory)
+        self._states: dict[str, BreakerState] = {}
+        self._counting = Counting(registry, shared=self._shared)
+        self._counts = _Instruments(registry, self._counting)
         self._counts.seed(self._labels)
         self._shown: CollectorRegistry | MultiProcessCollector = registry
         if directory:
@@ -152,9 +132,9 @@ class PrometheusObserver:
 
     def attempted(self, attempt: Attempt) -> None:
         model = self._labels.model(attempt.model)
-        self._counts.attempts[model, attempt.outcome, self._labels.code(attempt.code)].inc()
-        if self._breaker is not None:
-            self._counts.breaker[(model,)].set(BREAKER[self._breaker(attempt.model)])
+        self._counts.attempts.add((model, attempt.outcome, self._labels.code(attempt.code)))
+        if self._shared:  # else it is read when asked for
+            self._look_at_breakers()
 
     def finished(self, record: Record) -> None:
         try:
@@ -164,12 +144,14 @@ class PrometheusObserver:
 
     def cache_lost(self, tier: str, result: str) -> None:
         """A store that didn't happen: `dropped`, `failed` or `refused`."""
-        self._counts.cache[tier if tier in CACHE_TIERS else NONE, result].inc()
+        with self._from_threads:
+            self._counts.cache.add((tier if tier in CACHE_TIERS else NONE, result))
 
     def overran(self, usd: float) -> None:
         """A settlement above its reservation."""
         if usd > 0:
-            self._counts.overrun.inc(usd)
+            with self._from_threads:
+                self._counts.overrun.add((), usd)
 
     async def exposition(self, accept: str = _TEXT) -> tuple[bytes, str]:
         """The page and its content type, OpenMetrics where `accept` names it first; rendered off the event loop."""
@@ -177,7 +159,7 @@ class PrometheusObserver:
         # the encoder is chosen by what we say: it trips over odd versions, and would echo them in the content type
         encode, content_type = choose_encoder(next((kind for kind in asked if kind in (_TEXT, _OPENMETRICS)), _TEXT))
         async with self._rendering:  # scrapers that pile up wait in a line
-            page = _Page(self._shown, self._now())
+            page = _Page(self._shown, self._counting.freeze(), self._now())
             return await asyncio.to_thread(encode, page), content_type
 
     def _complain(self, what: str) -> None:
@@ -189,16 +171,16 @@ class PrometheusObserver:
     def _finished(self, record: Record) -> None:
         counts, slot = self._counts, self._labels.slot(record.slot_label)
         tier, model = self._labels.served(record.model)
-        counts.requests[slot, tier, model, record.outcome].inc()
-        counts.overhead_seconds.observe(record.overhead_seconds)
+        counts.requests.add((slot, tier, model, record.outcome))
+        counts.overhead_seconds.add((), record.overhead_seconds)
         hit = record.cache == "hit"
-        counts.cache[record.cache_tier if hit and record.cache_tier in CACHE_TIERS else NONE, record.cache].inc()
+        counts.cache.add((record.cache_tier if hit and record.cache_tier in CACHE_TIERS else NONE, record.cache))
         level = NONE if record.level is None else _LEVELS[record.level]
         if record.decision is not None:
             level = _LEVELS[record.decision.assessment.level]
             self._decided(record, slot, level)
         if record.first_byte_seconds is not None and record.model is not None:
-            counts.ttft[(model,)].observe(record.first_byte_seconds)
+            counts.ttft.add((model,), record.first_byte_seconds)
         if record.outcome != "cached":
             self._used(record, slot, model)
         self._paid(record, slot, level, tier, model)
@@ -207,43 +189,50 @@ class PrometheusObserver:
         decision = record.decision
         assert decision is not None
         tier, _ = self._labels.served(decision.model)
-        self._counts.decisions[slot, level, tier, decision.reason].inc()
-        self._counts.decision_seconds.observe(record.decision_seconds)
+        self._counts.decisions.add((slot, level, tier, decision.reason))
+        self._counts.decision_seconds.add((), record.decision_seconds)
         if decision.reason is Reason.BUDGET:
-            self._counts.downgrades[("budget",)].inc()
+            self._counts.downgrades.add(("budget",))
         elif record.model is not None and record.model.tier_rank < decision.model.tier_rank:
-            self._counts.downgrades[("fallback",)].inc()
+            self._counts.downgrades.add(("fallback",))
 
     def _used(self, record: Record, slot: str, model: str) -> None:
         usage, tokens = record.usage, self._counts.tokens
         if usage.input:
-            tokens[slot, model, "input"].inc(usage.input)
+            tokens.add((slot, model, "input"), usage.input)
         if usage.cached_input:
-            tokens[slot, model, "cached_input"].inc(usage.cached_input)
+            tokens.add((slot, model, "cached_input"), usage.cached_input)
         if usage.cache_write or usage.cache_write_1h:
-            tokens[slot, model, "cache_write"].inc(usage.cache_write + usage.cache_write_1h)
+            tokens.add((slot, model, "cache_write"), usage.cache_write + usage.cache_write_1h)
         if usage.output:
-            tokens[slot, model, "output"].inc(usage.output)
+            tokens.add((slot, model, "output"), usage.output)
 
     def _paid(self, record: Record, slot: str, level: str, tier: str, model: str) -> None:
         """Saved minus excess is baseline minus cost, always: counters can't fall, so a loss has its own."""
         cost, baseline = record.cost_usd, record.baseline_usd
         if cost > 0:
-            self._counts.cost[slot, level, tier, model, "answer"].inc(cost)
+            self._counts.cost.add((slot, level, tier, model, "answer"), cost)
         if baseline > 0:
-            self._counts.baseline[slot, level].inc(baseline)
+            self._counts.baseline.add((slot, level), baseline)
         if baseline > cost:
-            self._counts.saved[slot, "cache" if record.outcome == "cached" else "routing"].inc(baseline - cost)
+            self._counts.saved.add((slot, "cache" if record.outcome == "cached" else "routing"), baseline - cost)
         elif cost > baseline:
-            self._counts.excess[(slot,)].inc(cost - baseline)
+            self._counts.excess.add((slot,), cost - baseline)
+
+    def _look_at_breakers(self) -> None:
+        if self._breaker is None:
+            return
+        states = {model: self._breaker(model) for model in self._labels.models}
+        if states != self._states:
+            self._states = states
+            for model, state in states.items():
+                self._counts.breaker.labels(model).set(BREAKER[state])
 
     def _now(self) -> list[Metric]:
         """What is read when asked for."""
         build = GaugeMetricFamily("levelhead_build_info", "The running version", labels=("version",))
         build.add_metric((__version__,), 1)
-        if self._breaker is not None:
-            for model in self._labels.models:
-                self._counts.breaker[(model,)].set(BREAKER[self._breaker(model)])
+        self._look_at_breakers()
         if self._balances is None:
             return [build]
         budget = GaugeMetricFamily("levelhead_budget_usd", "Budgets in USD", labels=("scope", "kind"))
@@ -259,12 +248,15 @@ class PrometheusObserver:
 class _Page:
     """What the encoders iterate over: the counts without their `_created` twins, then what was read just now."""
 
-    def __init__(self, counted: CollectorRegistry | MultiProcessCollector, now: Iterable[Metric]) -> None:
+    def __init__(
+        self, counted: CollectorRegistry | MultiProcessCollector, frozen: Iterable[Frozen], now: Iterable[Metric]
+    ) -> None:
         self._counted = counted
+        self._frozen = frozen
         self._now = now
 
     def collect(self) -> Iterator[Metric]:
-        for metric in self._counted.collect():
+        for metric in chain(self._counted.collect(), (freeze() for freeze in self._frozen)):
             metric.samples = _unhurried(metric.samples)  # the encoders only iterate
             yield metric
         yield from self._now
