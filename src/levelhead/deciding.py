@@ -8,7 +8,7 @@ from dataclasses import replace
 from .errors import InvalidRequest, LevelheadError, NotCapable, PermissionDenied
 from .policy import FIELD_OF_NEED, Choice, Offer, choose, first_gate, unmet_needs
 from .ports import QualityModel
-from .spend import estimate_input, expected_cost, input_bound, worst_case
+from .spend import estimate_input, expected_cost, input_bound, worst_case, worst_rates
 from .types import Assessment, Candidate, Chat, Decision, Goal, Key, Level, Model, Nanos, Reason, Slot, value
 
 DEFAULT_OUTPUT_CAP = 8_192
@@ -42,6 +42,7 @@ class Decider:
         self._goal = goal
         self._healthy = healthy
         self._thresholds: dict[float, float] = {}
+        self._rates = {model.name: worst_rates(model.price) for model in models}
 
     def assess(self, chat: Chat) -> Assessment:
         return self._quality.assess(chat, self._models)
@@ -54,21 +55,31 @@ class Decider:
         """
         chat, slot = question.chat, question.slot
         tokens = estimate_input(chat)
-        candidates = tuple(self._candidate(model, question, assessment, tokens) for model in question.pool)
+        candidates = tuple([self._candidate(model, question, assessment, tokens) for model in question.pool])
         open_to = [c for c in candidates if c.eligible] or [c for c in candidates if c.why_not == "unhealthy"]
         if not open_to:
             raise _nobody(chat, candidates)
-        offers = [Offer(c.model, c.success, c.expected_cost_usd, self.bound(chat, c.model, slot)) for c in open_to]
+        most = input_bound(chat)
+        offers = [
+            Offer(
+                c.model,
+                c.success,
+                c.expected_cost_usd,
+                self._worst(c.model, most, output_cap(chat, c.model, slot), chat),
+            )
+            for c in open_to
+        ]
         choice, cap = self._choice(offers, question)
         # Who names a model has chosen by themselves: that saves nothing, and costs nothing more.
         baseline = choice.offer.model if question.pinned else self._strong(chat, question.pool)
+        known = next((c.expected_cost_usd for c in candidates if c.model is baseline), None)
         return Decision(
             model=choice.offer.model,
             reason=choice.reason,
             expected_cost_usd=choice.offer.expected_cost_usd,
-            baseline_cost_usd=self._expected(question, baseline, assessment.level, tokens),
+            baseline_cost_usd=self._expected(question, baseline, assessment.level, tokens) if known is None else known,
             candidates=candidates,
-            ranking=tuple(o.model for o in choice.ranking),
+            ranking=tuple([o.model for o in choice.ranking]),
             assessment=assessment,
             output_cap=cap,
             slot=slot.name if slot else None,
@@ -106,7 +117,10 @@ class Decider:
     def bound(self, chat: Chat, model: Model, slot: Slot | None, cap: int | None = None) -> Nanos:
         """The most that one call can cost: what is reserved for it."""
         most = output_cap(chat, model, slot) if cap is None else cap
-        return worst_case(input_bound(chat), most, chat.n, model.price)
+        return self._worst(model, input_bound(chat), most, chat)
+
+    def _worst(self, model: Model, input_tokens: int, cap: int, chat: Chat) -> Nanos:
+        return worst_case(input_tokens, cap, chat.n, self._rates[model.name])
 
     def _candidate(self, model: Model, question: Question, assessment: Assessment, tokens: int) -> Candidate:
         gate = first_gate(

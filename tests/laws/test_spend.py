@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from levelhead.errors import BudgetExhausted
-from levelhead.spend import Ledger, SqliteStore, cost, worst_case
+from levelhead.spend import Ledger, SqliteStore, cost, worst_case, worst_rates
 from levelhead.spend.accounts import Shortage
 from levelhead.spend.scopes import budgets_of, window_of
 from levelhead.types import Budget, OffPeak, Price, Reservation, Scope, Usage
@@ -348,9 +348,10 @@ def prices(draw):
 @given(prices(), st.tuples(tokens, tokens, tokens, tokens), tokens, st.integers(1, 8), st.integers(0, 2 * 10**9))
 def test_no_cost_exceeds_its_bound(price, inputs, output, n, at):
     usage = Usage(*inputs, output=output * n)
-    assert 0 <= cost(usage, price, at) <= worst_case(usage.prompt, output, n, price)
+    assert 0 <= cost(usage, price, at) <= worst_case(usage.prompt, output, n, worst_rates(price))
 
 
 @given(prices(), tokens, tokens, tokens, tokens, st.integers(1, 8))
 def test_bounds_grow_with_what_they_bound(price, some, more, cap, raised, n):
-    assert worst_case(some, cap, n, price) <= worst_case(some + more, cap + raised, n, price)
+    rates = worst_rates(price)
+    assert worst_case(some, cap, n, rates) <= worst_case(some + more, cap + raised, n, rates)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from levelhead.spend import cost, estimate_input, expected_cost, input_bound, lookup, worst_case
+from levelhead.spend import cost, estimate_input, expected_cost, input_bound, lookup, worst_case, worst_rates
 from levelhead.spend.costs import IMAGE_TOKENS
 from levelhead.types import Chat, Need, Price, Usage
 from levelhead.wire.usage import from_openai
@@ -117,7 +117,7 @@ def test_rounds_up_and_never_drifts():
     ],
 )
 def test_worst_case(price, tokens, cap, n, nanos):
-    assert worst_case(tokens, cap, n, price) == nanos
+    assert worst_case(tokens, cap, n, worst_rates(price)) == nanos
 
 
 def test_expected_cost_counts_the_warm_prefix_and_the_tariff():

@@ -10,11 +10,11 @@ tighter budget never routes dearer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from ..types import Model, Nanos, Reason, value
 
-# Ties in utility go to the cheaper model; differences below this are rounding.
+# Ties in worth go to the cheaper model; differences below this are rounding.
 _EPSILON = 1e-12
 
 
@@ -42,12 +42,16 @@ class Choice:
 
 def price_of_money(offers: Sequence[Offer], threshold: float, thrift: float = 1.0) -> float:
     """Quality per USD: how much success probability a dollar must buy to be spent."""
-    top = max(o.model.tier_rank for o in offers)
-    strong = min(o.expected_cost_usd for o in offers if o.model.tier_rank == top)
-    extra = strong - min(o.expected_cost_usd for o in offers)
-    if extra <= 0:
+    top, strong, cheapest = -1, 0.0, float("inf")
+    for offer in offers:
+        cost, rank = offer.expected_cost_usd, offer.model.tier_rank
+        if cost < cheapest:
+            cheapest = cost
+        if rank > top or (rank == top and cost < strong):
+            top, strong = rank, cost
+    if strong <= cheapest:
         return 0.0  # the strong tier is also the cheapest: nothing to trade
-    return max(threshold, 0.0) * thrift / extra
+    return max(threshold, 0.0) * thrift / (strong - cheapest)
 
 
 def choose(
@@ -64,27 +68,32 @@ def choose(
     tightest budget; an offer whose worst case exceeds it is out.
     """
     rate = price_of_money(offers, threshold, thrift)
-
-    def rank(offer: Offer) -> tuple[float, float]:
-        return -round((offer.success - rate * offer.expected_cost_usd) / _EPSILON) * _EPSILON, offer.expected_cost_usd
-
-    ordered = sorted(offers, key=rank)
+    worth = [
+        (round((rate * o.expected_cost_usd - o.success) / _EPSILON), o.expected_cost_usd, at)
+        for at, o in enumerate(offers)
+    ]
+    worth.sort()
+    ordered = [offers[at] for _, _, at in worth]
     wanted = ordered[0]
-    best = next((o for o in _thriftier(ordered) if remaining is None or o.worst_case <= remaining), None)
+    paid = ordered if remaining is None else [o for o in ordered if o.worst_case <= remaining]
+    best = wanted if paid and paid[0] is wanted else _thriftiest(ordered, remaining)
     if best is None:
         return None
-    fallbacks = [o for o in ordered if o is not best and (remaining is None or o.worst_case <= remaining)]
-    fallbacks.sort(key=lambda o: o.model.tier != best.model.tier)  # within the tier first; the sort is stable
+    fallbacks = [o for o in paid if o is not best]
+    if len(fallbacks) > 1:
+        fallbacks.sort(key=lambda o: o.model.tier != best.model.tier)  # within the tier first; the sort is stable
     return Choice(best, _reason(best, wanted, offers, pinned), (best, *fallbacks))
 
 
-def _thriftier(ordered: Sequence[Offer]) -> Iterator[Offer]:
-    """The offers that money may push down to, each no dearer than the one before: so less money never costs more."""
+def _thriftiest(ordered: Sequence[Offer], remaining: Nanos | None) -> Offer | None:
+    """The first that can be paid of those that are no dearer than the ones before: so less money never costs more."""
     ceiling = float("inf")
     for offer in ordered:
         if offer.expected_cost_usd <= ceiling:
             ceiling = offer.expected_cost_usd
-            yield offer
+            if remaining is None or offer.worst_case <= remaining:
+                return offer
+    return None
 
 
 def _reason(best: Offer, wanted: Offer, offers: Sequence[Offer], pinned: bool) -> Reason:
@@ -92,7 +101,8 @@ def _reason(best: Offer, wanted: Offer, offers: Sequence[Offer], pinned: bool) -
         return Reason.BUDGET
     if pinned:
         return Reason.PINNED
-    if len({o.model.tier for o in offers}) == 1:
+    tier = best.model.tier
+    if all(o.model.tier == tier for o in offers):
         return Reason.ONLY_ELIGIBLE
     cheapest = min(offers, key=lambda o: (o.expected_cost_usd, o.model.tier_rank))
-    return Reason.QUALITY_MET if best.model.tier == cheapest.model.tier else Reason.UPLIFT
+    return Reason.QUALITY_MET if tier == cheapest.model.tier else Reason.UPLIFT

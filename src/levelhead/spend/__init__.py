@@ -1,7 +1,7 @@
 """What calls cost, and budgets that hold: prices and capabilities, cost arithmetic, the ledger and its store."""
 
 from .balances import as_json, belongs_to, stored_balances
-from .costs import cost, estimate_input, expected_cost, input_bound, worst_case
+from .costs import cost, estimate_input, expected_cost, input_bound, worst_case, worst_rates
 from .ledger import Ledger, Unlimited, open_ledger
 from .prices import Listing, listing_for, lookup, with_overrides
 from .scopes import scopes_for
@@ -27,4 +27,5 @@ __all__ = [
     "stored_balances",
     "with_overrides",
     "worst_case",
+    "worst_rates",
 ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from math import ceil
+from math import ceil, inf
+from typing import NamedTuple
 
 from ..types import Chat, Nanos, Need, OffPeak, Price, Usage
 
@@ -46,22 +47,39 @@ def cost(usage: Usage, price: Price, at: float) -> Nanos:
     return -(-(inputs + outputs) // _FEMTOS_PER_NANO)
 
 
-def worst_case(input_tokens: int, output_cap: int, n: int, price: Price) -> Nanos:
-    """The most that a call can cost: every input token at the dearest input rate, every choice as long as allowed.
+class WorstRates(NamedTuple):
+    """The dearest that tokens can be under one price, in femtodollars: peak tariff, one-hour cache write.
 
-    Dearest: peak tariff, long context where `input_tokens` reaches it, and the premium of a one-hour cache write.
+    `long_tokens`: above so much input the `long_` rates apply to all of it.
     """
+
+    input: int
+    output: int
+    long_tokens: float
+    long_input: int
+    long_output: int
+
+
+def worst_rates(price: Price) -> WorstRates:
     per_input = max(price.input, price.cached_input, price.cache_write, price.cache_write_1h)
     per_output = price.output
     if price.off_peak is not None:
         per_input = max(per_input, price.off_peak.input, price.off_peak.cached_input)
         per_output = max(per_output, price.off_peak.output)
-    inputs = input_tokens * _femtos(per_input)
-    outputs = output_cap * max(n, 1) * _femtos(per_output)
-    if price.long_context_tokens is not None and input_tokens > price.long_context_tokens:
-        inputs = _times(inputs, max(1.0, price.long_input_factor))
-        outputs = _times(outputs, max(1.0, price.long_output_factor))
-    return -(-(inputs + outputs) // _FEMTOS_PER_NANO)
+    rates = _femtos(per_input), _femtos(per_output)
+    if price.long_context_tokens is None:
+        return WorstRates(*rates, inf, *rates)
+    factors = max(1.0, price.long_input_factor), max(1.0, price.long_output_factor)
+    return WorstRates(*rates, price.long_context_tokens, *map(_times, rates, factors))
+
+
+def worst_case(input_tokens: int, output_cap: int, n: int, rates: WorstRates) -> Nanos:
+    """The most that a call can cost: every input token at the dearest input rate, every choice as long as allowed."""
+    if input_tokens > rates.long_tokens:
+        femtos = input_tokens * rates.long_input + output_cap * max(n, 1) * rates.long_output
+    else:
+        femtos = input_tokens * rates.input + output_cap * max(n, 1) * rates.output
+    return -(-femtos // _FEMTOS_PER_NANO)
 
 
 def expected_cost(
