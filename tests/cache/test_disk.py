@@ -1,5 +1,6 @@
 """The disk tier on real files, some of them written by somebody else."""
 
+import hashlib
 import pickle
 import sqlite3
 from collections import Counter
@@ -12,6 +13,7 @@ import pytest
 
 from levelhead.cache import DiskTier, MemoryTier, TieredCache
 from levelhead.cache.disk import MAX_VALUE_BYTES, BytesDisk, RefusedRow, private_directory
+from levelhead.cache.filter import KeyFilter
 
 KEY = b"k" * 32
 
@@ -318,3 +320,24 @@ async def test_memory_alone_is_a_cache():
     assert cache.get(KEY) == (b"v", "memory")
     assert cache.get(b"unknown") is None
     await cache.aclose()
+
+
+def test_what_another_process_stores_is_found_when_it_was_looked_for(open_tier, monkeypatch):
+    monkeypatch.setattr("levelhead.cache.disk._LEARN_SECONDS", 0.0)
+    here, there = open_tier(), open_tier()
+    assert here.flush()
+    assert here.get(b"\x07" * 32) is None
+    there.put(b"\x07" * 32, b"v")
+    assert there.flush()
+    here.put(b"\x08" * 32, b"mine")  # wakes the writer, which looks
+    assert here.flush()
+    assert here.get(b"\x07" * 32)[0] == b"v"
+
+
+def test_a_filter_knows_all_it_was_told_and_little_else():
+    told = [bytes([i % 251, i // 251, *b"abcdefghi", i % 7]) for i in range(5_000)]
+    known = KeyFilter()
+    known.add(hashlib.blake2b(key).digest() for key in told)
+    assert all(hashlib.blake2b(key).digest() in known for key in told)
+    strangers = sum(hashlib.blake2b(b"stranger %d" % i).digest() in known for i in range(5_000))
+    assert strangers < 5

@@ -16,18 +16,23 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from threading import Condition, Thread
 from typing import Any, NoReturn
 
 import diskcache
 
+from .filter import KeyFilter
+
 log = logging.getLogger(__name__)
 
 MAX_VALUE_BYTES = 8_000_000
 _QUEUE_BYTES = 64_000_000
-_BATCH = 128  # one commit for at most this many writes; another process may wait for it
-_LINGER_SECONDS = 0.05  # writes gather for this long: waking the writer for each would cost the event loop more
+_BATCH = 512  # one commit for at most this many writes; another process may wait for it
+_ROWS = 32  # in one statement, which SQLite compiles once
+_LINGER_SECONDS = 0.25  # writes gather for this long: waking the writer for each would cost the event loop more
+_LEARN_SECONDS = 1.0  # how often the writer looks for what other processes have stored
 _LOCK_SECONDS = 0.25  # how long a read or a batch waits for another process
 _MODE_RAW = 1
 
@@ -92,9 +97,13 @@ class DiskTier:
         self._closing = False
         self._hurried = False
         self._writer: Thread | None = None
+        self._known: KeyFilter | None = None  # None: not yet read from the database
+        self._learned = 0  # the last row in the filter
+        self._learn_at = 0.0  # monotonic
         self._cache: Any = None
         try:
             self._cache = _open(private_directory(directory), max_bytes)
+            self._start()
         except Exception as error:  # whatever lies in that directory, the proxy starts
             self._lost("failed")
             log.warning("the response cache on disk is off: %s", _plain(error))
@@ -106,7 +115,7 @@ class DiskTier:
     def get(self, key: bytes) -> tuple[bytes, float] | None:
         """The value and the seconds it has left to live."""
         cache = self._cache
-        if cache is None:
+        if cache is None or (self._known is not None and key not in self._known):
             return None
         try:
             value, expires = cache.get(key, expire_time=True)
@@ -127,8 +136,7 @@ class DiskTier:
             self._queue.append((key, value))
             self._queued_bytes += len(value)
             if self._writer is None or not self._writer.is_alive():  # not alive: this is a forked child
-                self._writer = Thread(target=self._write_behind, name="levelhead-cache", daemon=True)
-                self._writer.start()
+                self._start()
             if len(self._queue) == 1:
                 self._wake.notify_all()
 
@@ -152,23 +160,45 @@ class DiskTier:
         if cache is not None:
             cache.close()  # this thread's connection; the writer closed its own
 
+    def _start(self) -> None:
+        self._writer = Thread(target=self._write_behind, name="levelhead-cache", daemon=True)
+        self._writer.start()
+
     def _write_behind(self) -> None:
         cache = self._cache
-        while batch := self._next_batch():
+        while not self._closing or self._queue:
+            batch = self._next_batch()
             try:
-                if self._cache is not None:
+                if self._cache is None:
+                    continue
+                if batch:
                     _store(cache, dict(batch), self._ttl)
+                    if self._known is not None:
+                        self._known.add(key for key, _ in batch)
                     if cache.volume() > cache.size_limit:
                         cache.cull()
+                if time.monotonic() >= self._learn_at:
+                    self._learn(cache)
             except Exception as error:  # a full disk loses the batch, not the thread
-                self._failed(error, len(batch))
+                self._failed(error, max(1, len(batch)))
         cache.close()
 
+    def _learn(self, cache: Any) -> None:
+        """Reads the keys that came since the last time, from whichever process."""
+        self._learn_at = time.monotonic() + _LEARN_SECONDS
+        known = self._known or KeyFilter()
+        while rows := cache._sql(_KEYS, (self._learned, _KEYS_AT_ONCE)).fetchall():
+            known.add(key for _, key in rows if type(key) is bytes)
+            self._learned = rows[-1][0]
+        self._known = known
+
     def _next_batch(self) -> list[tuple[bytes, bytes]]:
+        """What is queued; nothing where there has been nothing for a while."""
         with self._wake:
             self._writing = False
             self._wake.notify_all()
-            self._wake.wait_for(lambda: self._queue or self._closing)
+            if not self._wake.wait_for(lambda: self._queue or self._closing, self._learn_at - time.monotonic()):
+                return []
             if len(self._queue) < _BATCH:
                 self._wake.wait_for(lambda: self._closing or self._hurried, _LINGER_SECONDS)
             batch = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
@@ -195,19 +225,26 @@ _INSERT = (
 )
 
 
+_MANY, _ONE = (_INSERT.format(", ".join(["(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"] * rows)) for rows in (_ROWS, 1))
+_KEYS = "SELECT rowid, key FROM Cache WHERE rowid > ? ORDER BY rowid LIMIT ?"
+_KEYS_AT_ONCE = 2_000
+
+
 def _store(cache: Any, rows: dict[bytes, bytes], ttl_seconds: float) -> None:
-    """`cache.set` for many rows in one statement.
+    """`cache.set` for many rows in few statements.
 
     Row by row it takes five statements each, and each hands the interpreter's lock to and fro with the event loop,
     which costs the requests in flight more than the write itself.
     """
     now = time.time()
-    values: list[object] = []
-    for key, value in rows.items():
-        values += (key, 1, now, now + ttl_seconds, now, 0, None, 0, _MODE_RAW, None, value)
-    row = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    known = (1, now, now + ttl_seconds, now, 0, None, 0, _MODE_RAW, None)
+    written = [(key, *known, value) for key, value in rows.items()]
+    whole = len(written) // _ROWS * _ROWS
     with cache.transact():
-        cache._sql(_INSERT.format(", ".join([row] * len(rows))), values)
+        for at in range(0, whole, _ROWS):
+            cache._sql(_MANY, tuple(chain.from_iterable(written[at : at + _ROWS])))
+        for row in written[whole:]:
+            cache._sql(_ONE, row)
 
 
 def _open(directory: Path, max_bytes: int) -> Any:
