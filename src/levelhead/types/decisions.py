@@ -1,0 +1,114 @@
+"""What was judged, chosen and done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from .base import Level, Reason, value
+from .models import Model
+from .requests import Identity, Usage
+
+
+@value
+class Assessment:
+    """How hard, and how likely each model is to serve it well.
+
+    `difficulty` 0..1 on the latent scale, `confidence` 0..1 that the level is right, `success` by model name 0..1.
+    """
+
+    level: Level
+    difficulty: float
+    confidence: float
+    success: Mapping[str, float]
+    features: Mapping[str, float] = field(default_factory=dict)
+
+
+@value
+class Candidate:
+    """One model as the decision saw it. `why_not` names the first gate it failed."""
+
+    model: Model
+    success: float
+    expected_cost_usd: float
+    eligible: bool = True
+    why_not: str | None = None
+
+
+@value
+class Decision:
+    """The chosen model, why, and what else was possible. `ranking`: eligible candidates, best first."""
+
+    model: Model
+    reason: Reason
+    expected_cost_usd: float
+    baseline_cost_usd: float
+    candidates: tuple[Candidate, ...]
+    ranking: tuple[Model, ...]
+    assessment: Assessment
+    output_cap: int
+    slot: str | None = None
+    baseline: Model | None = None  # always-strong; the pinned model itself where the client named one
+
+    @property
+    def tier(self) -> str:
+        return self.model.tier
+
+    @property
+    def level(self) -> Level:
+        return self.assessment.level
+
+    @property
+    def success(self) -> Mapping[str, float]:
+        return self.assessment.success
+
+
+@value
+class Attempt:
+    """One call to one upstream and how it ended. `outcome`: ok, error, timeout, refused, cancelled."""
+
+    model: str
+    outcome: Literal["ok", "error", "timeout", "refused", "cancelled"]
+    code: str = ""
+    seconds: float = 0.0
+
+
+@value
+class Record:
+    """Everything that is known when a request has ended: what metrics and the decision log are made from."""
+
+    id: str
+    at: float
+    identity: Identity
+    outcome: Literal["ok", "cached", "refused", "error", "cancelled"]
+    decision: Decision | None = None
+    level: Level | None = None  # known for cached answers too, which have no decision
+    model: Model | None = None  # the one that answered: a fallback may differ from the decision
+    usage: Usage = Usage()
+    cost_usd: float = 0.0
+    baseline_usd: float = 0.0
+    cache: Literal["hit", "miss", "bypass"] = "bypass"
+    cache_tier: str = ""
+    attempts: tuple[Attempt, ...] = ()
+    decision_seconds: float = 0.0
+    overhead_seconds: float = 0.0
+    first_byte_seconds: float | None = None
+    total_seconds: float = 0.0
+    error_code: str = ""
+    slot_label: str = "none"  # a declared slot, "other" or "none": bounded
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the Python API gives back. `response` is an OpenAI chat.completion object."""
+
+    text: str
+    response: dict[str, Any]
+    decision: Decision | None
+    decision_id: str
+    model: str
+    level: Level | None
+    cost_usd: float
+    usage: Usage
+    cache: Literal["hit", "miss", "bypass"]

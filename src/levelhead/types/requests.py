@@ -1,0 +1,92 @@
+"""What is asked and answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .base import Dialect, Json, Need, value
+from .models import Key, Model
+
+
+@value
+class Identity:
+    """Who asks, in which run, slot and conversation. Headers are hints: ids are namespaced by the key when used."""
+
+    key: Key
+    slot: str | None = None
+    run: str | None = None
+    session: str | None = None
+    task: str | None = None
+
+
+@value
+class Chat:
+    """One request, whatever dialect it came in.
+
+    `messages` and `tools` are shaped like OpenAI chat completions (with Anthropic's extras kept as extra keys); `body`
+    is the client's own JSON object, read and never changed, so that fields levelhead doesn't know travel untouched.
+    """
+
+    dialect: Dialect
+    body: Json
+    model: str
+    messages: Sequence[Json]
+    tools: Sequence[Json] = ()
+    stream: bool = False
+    include_usage: bool = False
+    n: int = 1
+    output_cap: int | None = None  # the client's own, tokens
+    temperature: float | None = None
+    needs: frozenset[Need] = frozenset()
+    text_bytes: int = 0  # everything that becomes text tokens: an upper bound on them, templates aside
+    images: int = 0
+
+
+@value
+class Usage:
+    """Tokens of one answer. The four kinds of input don't overlap; `output` includes `reasoning`."""
+
+    input: int = 0
+    cached_input: int = 0
+    cache_write: int = 0
+    cache_write_1h: int = 0
+    output: int = 0
+    reasoning: int = 0
+
+    @property
+    def prompt(self) -> int:
+        return self.input + self.cached_input + self.cache_write + self.cache_write_1h
+
+
+@value
+class Call:
+    """What an upstream is asked: this chat, of this model, with this output cap (per choice) and this much time."""
+
+    chat: Chat
+    model: Model
+    output_cap: int
+    timeout: float  # seconds for the whole call
+    request_id: str = ""
+    forward_headers: tuple[tuple[str, str], ...] = ()  # the client's vendor headers that may travel on
+
+
+@value
+class Answer:
+    """A whole answer: `body` is a chat.completion object; `raw` the bytes to send where they are already right."""
+
+    body: dict[str, Any]
+    usage: Usage
+    finish: str  # OpenAI finish_reason of the first choice
+    raw: bytes | None = None
+
+
+@value
+class Chunk:
+    """One event of a streamed answer.
+
+    `data` is a chat.completion.chunk; `raw` is its complete SSE frame in the upstream's own wire, where there is one.
+    """
+
+    data: dict[str, Any]
+    raw: bytes | None = None
