@@ -55,8 +55,8 @@ class Exchange:
     """`headers` have lower-case names. `gone`: the client left; its task was cancelled."""
 
     __slots__ = (
-        "_chunked", "_connection", "_head", "body", "complete", "done", "gone", "headers", "keep_alive", "key",
-        "method", "modern", "parts", "path", "refusal", "route", "size", "started", "task",
+        "_chunked", "_connection", "_head", "body", "complete", "cut", "done", "gone", "headers", "keep_alive", "key",
+        "method", "modern", "parts", "path", "raw", "refusal", "route", "size", "started", "task",
     )  # fmt: skip
 
     def __init__(
@@ -70,7 +70,9 @@ class Exchange:
         self.body = b""
         self.parts: list[bytes] = []
         self.size = 0  # bytes of the body so far
-        self.complete = False  # the whole request is in
+        self.raw = 0  # bytes that these took on their way
+        self.complete = False  # the whole request is in, or as much of it as will be read
+        self.cut = False  # the rest of it is not read
         self.started = False  # an answer has begun
         self.done = False
         self.gone = False
@@ -89,7 +91,7 @@ class Exchange:
         shown = b"" if self.method == "HEAD" else body
         self._connection.send(
             b"%b%b%bcontent-length: %d\r\n%b\r\n%b"
-            % (_STATUS_LINES[status], self._connection.date, head, len(body), self._closing(), shown)
+            % (_status_line(status), self._connection.date, head, len(body), self._closing(), shown)
         )
         self._end()
 
@@ -101,7 +103,7 @@ class Exchange:
         if not self.modern:
             self.keep_alive = False
         framing = b"transfer-encoding: chunked\r\n" if self._chunked else b""
-        self._head = b"%b%b%b%b%b\r\n" % (_STATUS_LINES[status], self._connection.date, head, framing, self._closing())
+        self._head = b"%b%b%b%b%b\r\n" % (_status_line(status), self._connection.date, head, framing, self._closing())
 
     def write(self, piece: bytes) -> None:
         if self.gone or not piece:
@@ -145,3 +147,8 @@ class Exchange:
     def _end(self) -> None:
         self.done = True
         self._connection.finished(self)
+
+
+def _status_line(status: int) -> bytes:
+    """Vendors' statuses are handed on, and they have some of their own: 529, 499."""
+    return _STATUS_LINES.get(status) or b"HTTP/1.1 %d Refused\r\n" % status

@@ -11,21 +11,24 @@ requests it sends ahead, and how much of an answer it leaves unread.
 from __future__ import annotations
 
 import asyncio
-import re
+import logging
 from collections import deque
 from typing import Any, cast
-from urllib.parse import unquote
 
 import httptools
 import uvicorn
 from uvicorn.server import ServerState
 
 from ..errors import BodyTooLarge, HeadersTooLarge, InvalidRequest, LevelheadError, RequestTimeout
-from .exchange import Application, Exchange, Work
+from . import head
+from .exchange import SLOW_SECONDS, Application, Exchange, Work
+
+log = logging.getLogger("levelhead.serve")
 
 MOST_HEAD_BYTES = 65_536  # request line and headers
 MOST_BODY_BYTES = 16 * 1024 * 1024
 MOST_REFUSED_BYTES = 65_536  # of a body that is read although its headers are enough to refuse the request
+MOST_PADDING = 8  # bytes of chunk sizes, extensions and trailers for each byte of a body, beyond MOST_HEAD_BYTES
 MOST_AHEAD = 8  # requests that wait behind one that is being answered
 HEAD_SECONDS = 30.0  # from the first byte of a request to the end of its headers
 BODY_SECONDS = 60.0  # without a byte of the body
@@ -34,9 +37,7 @@ REQUEST_SECONDS = 600.0  # for all of it
 LINGER_SECONDS = 5.0
 LINGER_BYTES = 64 * 1024 * 1024
 
-# What the JDK's HTTP client adds to every request of a plain connection, and browsers to some. The parser would take
-# the body behind it for the other protocol's, and the request for one without a body.
-_UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*(?=\r\n)", re.IGNORECASE)
+_TOO_LARGE = f"The headers have more than {MOST_HEAD_BYTES:,} bytes."
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -58,7 +59,10 @@ class HttpProtocol(asyncio.Protocol):
         self._reading: Exchange | None = None  # the one whose body is coming
         self._url = b""
         self._headers: dict[str, str] = {}
-        self._head_bytes: int | None = None  # of a request whose headers haven't ended
+        self._head_bytes: int | None = None  # of headers that haven't ended, without the read in which they began
+        self._begun = 0  # bytes of that read, which may have had something else before them
+        self._arrived = 0  # bytes of the read that is being parsed
+        self._framing: bytes | None = None  # of a request whose upgrade is declined: how long its body is
         self._ahead = False  # reading is paused until the queue is shorter
         self._closing = False
         self._lingering = 0  # bytes of a refused body that may still come
@@ -85,20 +89,42 @@ class HttpProtocol(asyncio.Protocol):
         if self._closing:
             self._linger_on(data)
             return
-        if self._reading is None and (b"pgrade" in data or b"PGRADE" in data):
-            data = _UPGRADE.sub(b"", data, 1)
+        self._arrived = len(data)
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._refuse_rest(None)
+            self._parse(data)
+        except httptools.HttpParserCallbackError as error:
+            log.error("internal error %s while a request was read", type(error.__context__).__name__)
+            self.abort()
+            return
         except httptools.HttpParserError:
             self._refuse_rest(InvalidRequest("This is not HTTP/1.1.", code="invalid_http"))
         if self._head_bytes is not None:
             self._head_bytes += len(data)
             if self._head_bytes > MOST_HEAD_BYTES:
-                self._refuse_rest(HeadersTooLarge(f"The headers have more than {MOST_HEAD_BYTES:,} bytes."))
-        elif self._reading is not None:
+                self._refuse_rest(HeadersTooLarge(_TOO_LARGE))
+        elif (exchange := self._reading) is not None:
+            exchange.raw += len(data)
+            if exchange.raw > exchange.size * MOST_PADDING + MOST_HEAD_BYTES + MOST_PADDING * self._arrived:
+                self._refuse_rest(InvalidRequest("The body is mostly padding.", code="invalid_http"))
             self._wait(BODY_SECONDS)
+
+    def _parse(self, data: bytes) -> None:
+        """An upgrade is declined by answering as if nobody had asked (RFC 9110, 7.8).
+
+        The JDK's HTTP client asks with every request of a plain connection. The parser takes what is behind such a
+        request for the other protocol's: another one takes over at its body.
+        """
+        while True:
+            try:
+                self._parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as stop:
+                if self._framing is None:
+                    return  # CONNECT: it is refused, and nothing behind it is read
+                framing, self._framing = self._framing, None
+                self._parser = httptools.HttpRequestParser(self)
+                self._parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % framing)
+                data = data[stop.args[0] :]
 
     def eof_received(self) -> None:
         """The transport closes itself and calls `connection_lost`."""
@@ -122,6 +148,8 @@ class HttpProtocol(asyncio.Protocol):
         if self.writable is not None:
             self.writable.set()
             self.writable = None
+            if not self._closing:
+                self._next()
 
     def shutdown(self) -> None:
         """The server drains: an idle connection closes now, a busy one after its answer."""
@@ -133,17 +161,20 @@ class HttpProtocol(asyncio.Protocol):
     # --- what the parser tells ---
 
     def on_message_begin(self) -> None:
+        if self._reading is not None or self._closing:
+            return  # the body behind a declined upgrade; or nothing that will be answered
         self._url = b""
         self._headers = {}
-        self._head_bytes = 0
+        self._begun, self._head_bytes = self._arrived, -self._arrived
         self._limit = self._loop.time() + REQUEST_SECONDS
         self._wait(HEAD_SECONDS)
 
     def on_url(self, url: bytes) -> None:
-        self._url += url
+        if self._head_bytes is not None:
+            self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._reading is not None:
+        if self._head_bytes is None:
             return  # a trailer
         try:
             self._headers[name.decode("latin-1").lower()] = value.decode()
@@ -151,17 +182,27 @@ class HttpProtocol(asyncio.Protocol):
             self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
+        if self._head_bytes is None:
+            return
         parser, headers = self._parser, self._headers
+        most = self._begun + self._head_bytes + self._arrived
         self._head_bytes = None
         modern = parser.get_http_version() == "1.1"
         keep_alive = modern and parser.should_keep_alive()
         method = parser.get_method().decode("ascii")
-        exchange = Exchange(self, method, _path(self._url), headers, modern=modern, keep_alive=keep_alive)
+        if parser.should_upgrade():
+            if method == "CONNECT":
+                keep_alive = False
+            else:
+                self._framing = head.framing(headers)
+        exchange = Exchange(self, method, head.path(self._url), headers, modern=modern, keep_alive=keep_alive)
         self._reading = exchange
         self._queue.append(exchange)
         self._state.total_requests += 1
         declared = int(headers.get("content-length") or 0)  # the parser has seen that it is a number
         try:
+            if most > MOST_HEAD_BYTES and head.size(self._url, headers) > MOST_HEAD_BYTES:
+                raise HeadersTooLarge(_TOO_LARGE)
             self._app.greet(exchange)
             if declared > MOST_BODY_BYTES:
                 raise BodyTooLarge(f"The body has {declared:,} bytes; the most is {MOST_BODY_BYTES:,}.")
@@ -170,8 +211,8 @@ class HttpProtocol(asyncio.Protocol):
             if "expect" in headers or declared > MOST_REFUSED_BYTES:
                 self._refuse_now(exchange)
             return
-        if "expect" in headers and exchange is self._queue[0] and headers["expect"].lower() == "100-continue":
-            self._transport.write(_CONTINUE)
+        if "expect" in headers and exchange is self._queue[0]:
+            self._invite(exchange)
 
     def on_body(self, piece: bytes) -> None:
         exchange = self._reading
@@ -187,6 +228,8 @@ class HttpProtocol(asyncio.Protocol):
             self._refuse_now(exchange)
 
     def on_message_complete(self) -> None:
+        if self._framing is not None:
+            return  # the body is still to come
         exchange, self._reading = self._reading, None
         if exchange is None:
             if self._closing:  # the rest of a refused body was waited for
@@ -198,15 +241,18 @@ class HttpProtocol(asyncio.Protocol):
         if exchange is self._queue[0]:
             self._next()
         elif len(self._queue) > MOST_AHEAD:
-            self._ahead = True
-            self._transport.pause_reading()
+            self._hold()
 
     # --- answers, one after the other ---
 
     def _next(self) -> None:
-        """Answers the requests that are in, until one takes time."""
+        """Answers the requests that are in, until one takes time or the client is slow to read."""
         while self._queue and (exchange := self._queue[0]).complete and exchange.task is None:
-            self._due = 0.0
+            if self.writable is not None:
+                self._wait(SLOW_SECONDS)
+                return
+            if self._reading is None and self._head_bytes is None:
+                self._due = 0.0
             if exchange.refusal is not None:
                 self._app.refuse(exchange, exchange.refusal)
             elif (work := self._app.serve(exchange)) is not None:
@@ -234,18 +280,34 @@ class HttpProtocol(asyncio.Protocol):
             return
         if not exchange.keep_alive:
             self._queue.clear()
-            if exchange.complete:
-                self._close()
-            else:
+            if exchange.cut:
                 self._linger()
+            else:
+                self._close()
             return
+        self._read_on()
+        if not self._queue:
+            if self._head_bytes is None:
+                self._wait(self._keep_alive_seconds)
+        elif exchange.task is not None:  # else `_next` is above us in the stack
+            self._next()
+        if self._queue:
+            self._invite(self._queue[0])
+
+    def _invite(self, exchange: Exchange) -> None:
+        """Says that the body may come, to a client that asks first: when it is its turn, and not in HTTP/1.0."""
+        awaited = exchange is self._reading and exchange.modern and not exchange.size and exchange.refusal is None
+        if awaited and exchange.headers.pop("expect", "").lower() == "100-continue":
+            self._transport.write(_CONTINUE)
+
+    def _hold(self) -> None:
+        self._ahead = True
+        self._transport.pause_reading()
+
+    def _read_on(self) -> None:
         if self._ahead:
             self._ahead = False
             self._transport.resume_reading()
-        if not self._queue:
-            self._wait(self._keep_alive_seconds)
-        elif exchange.task is not None:  # else `_next` is above us in the stack
-            self._next()
 
     def abort(self) -> None:
         self._closing = True
@@ -260,34 +322,30 @@ class HttpProtocol(asyncio.Protocol):
     def _refuse_now(self, exchange: Exchange) -> None:
         exchange.parts.clear()
         exchange.keep_alive = False
-        self._reading = None
+        exchange.cut = exchange.complete = True
+        self._reading = self._framing = None
         if exchange is self._queue[0]:
-            assert exchange.refusal is not None
-            self._app.refuse(exchange, exchange.refusal)
+            self._next()
         else:
-            exchange.complete = True  # its turn comes
-            self._transport.pause_reading()
+            self._hold()  # its turn comes
 
-    def _refuse_rest(self, error: LevelheadError | None) -> None:
-        """None: what follows isn't HTTP, but what came before it was whole."""
+    def _refuse_rest(self, error: LevelheadError) -> None:
+        """What follows can't be read; what came before it is answered first."""
         self._head_bytes = None
-        if error is not None:
-            exchange = self._reading or Exchange(self, "POST", "/", {}, modern=True, keep_alive=False)
-            if exchange is not self._reading:
-                self._queue.append(exchange)
-            self._deaf = True
-            exchange.refusal = error
-            self._refuse_now(exchange)
-        elif self._queue:
-            self._queue[-1].keep_alive = False
-        else:
-            self._close()
+        self._deaf = True
+        if self._closing:
+            return
+        exchange = self._reading or Exchange(self, "POST", "/", {}, modern=True, keep_alive=False)
+        if exchange is not self._reading:
+            self._queue.append(exchange)
+        exchange.refusal = error
+        self._refuse_now(exchange)
 
     def _linger(self) -> None:
         """Takes in what is still on its way: who writes into a closed connection never reads the answer."""
         self._closing = True
         self._lingering = LINGER_BYTES
-        self._limit = self._loop.time() + LINGER_SECONDS
+        self._read_on()
         self._wait(LINGER_SECONDS)
 
     def _linger_on(self, data: bytes) -> None:
@@ -314,23 +372,15 @@ class HttpProtocol(asyncio.Protocol):
         self._timer = None
         if not self._due or self._transport.is_closing():
             return
-        unread = self._head_bytes is not None or self._reading is not None
+        unread = (self._head_bytes is not None or self._reading is not None) and not self._closing
         due = min(self._due, self._limit) if unread else self._due
         if self._loop.time() < due:
             self._timer = self._loop.call_at(due, self._check_time)
         elif unread:
             self._refuse_rest(RequestTimeout("The request did not arrive in time."))
+        elif self._queue and self._queue[0].task is not None:
+            return  # it has deadlines of its own
         elif self._transport.get_write_buffer_size():  # an answer that its client doesn't read
             self._transport.abort()
         else:
             self._close()
-
-
-def _path(url: bytes) -> str:
-    if url[:1] != b"/":  # the absolute form, as proxies are asked
-        try:
-            url = httptools.parse_url(url).path or b"/"
-        except httptools.HttpParserInvalidURLError:
-            return ""
-    path = url.partition(b"?")[0].decode("latin-1")
-    return unquote(path) if "%" in path else path
