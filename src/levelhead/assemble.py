@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .cache import DiskTier, MemoryTier, TieredCache
@@ -37,10 +36,13 @@ def assemble(config: Config, *, clock: Callable[[], float] = time.time) -> House
     from .observe.metrics import PrometheusObserver
 
     rooms = rooms_of(config, clock)
-    store = config.state_store
-    assert isinstance(store, Path)
     ledger = open_ledger(
-        config.budgets(), store, clock=clock, on_overrun=lambda nanos: metrics.overran(nanos / NANOS_PER_USD)
+        config.budgets(),
+        config.state_store,
+        password=config.secret(config.state.password_env),
+        simulated=config.simulated,
+        clock=clock,
+        on_overrun=lambda nanos: metrics.overran(nanos / NANOS_PER_USD),
     )
     known_keys = config.keys()
     metrics = PrometheusObserver(
@@ -107,9 +109,7 @@ def refuse_unbuilt(config: Config) -> None:
     unbuilt = {
         "mode: shadow": config.mode == "shadow",
         "cascade: always": "always" in cascades,
-        "state.url: redis": not isinstance(config.state_store, Path),
         "audit.judge": config.audit.judge is not None,
-        "budgets: scope team": any(budget.kind == "team" for budget in config.budgets()),
     }
     for setting, wanted in unbuilt.items():
         if wanted:

@@ -17,16 +17,18 @@ if TYPE_CHECKING:
 def budgets(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Show limit, spent, reserved and refill time per scope."""
     from ..config import load
-    from ..errors import ConfigError
     from ..spend import as_json as shown
     from ..spend import stored_balances
     from ..types import NANOS_PER_USD
 
     read = load(config, lenient=True)
-    store = read.state_store
-    if isinstance(store, str):
-        raise ConfigError("state.url: only balances in SQLite can be shown yet", param="state.url")
-    balances = stored_balances(store, read.budgets(), time.time())
+    balances = stored_balances(
+        read.state_store,
+        read.budgets(),
+        time.time(),
+        password=read.secret(read.state.password_env),
+        simulated=read.simulated,
+    )
     if as_json:
         print_json({"budgets": [shown(b) for b in balances]})
     elif not balances:

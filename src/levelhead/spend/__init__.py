@@ -1,9 +1,10 @@
-"""What calls cost, and budgets that hold: prices and capabilities, cost arithmetic, the ledger and its store."""
+"""What calls cost, and budgets that hold: prices and capabilities, cost arithmetic, the ledger and its stores."""
 
 from .balances import as_json, belongs_to, stored_balances
 from .costs import cost, estimate_input, expected_cost, input_bound, worst_case, worst_rates
 from .ledger import Ledger, Unlimited, open_ledger
 from .prices import Listing, listing_for, lookup, with_overrides
+from .redis import RedisStore
 from .scopes import scopes_for
 from .sqlite import SqliteStore
 from .store import Store
@@ -11,6 +12,7 @@ from .store import Store
 __all__ = [
     "Ledger",
     "Listing",
+    "RedisStore",
     "SqliteStore",
     "Store",
     "Unlimited",

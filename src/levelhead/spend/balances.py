@@ -1,37 +1,53 @@
-"""Balances straight from the file, for a command line that finds no proxy running, or runs beside one."""
+"""Balances straight from the store, for a command line that finds no proxy running, or runs beside one."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Literal, cast
 
-from ..types import NANOS_PER_USD, Balance, Budget, Scope
+from ..types import NANOS_PER_USD, Balance, Budget, Scope, Secret
+from .redis import connect, prefix_of, stored_rows
 from .scopes import Per, budgets_of, part, window_end, window_of
 from .sqlite import unreadable
+from .store import AccountKey, StoredRow
 
 _RECENT_SECONDS = 86_400
 _QUERY = """
-SELECT scope, per, max(window), spent, leased FROM ledger_accounts
+SELECT scope, per, max(window), cap, spent, leased FROM ledger_accounts
 WHERE scope GLOB 'key:*' OR scope GLOB 'team:*' OR touched >= ?
 GROUP BY scope, per ORDER BY scope, per
 """
 
 
-def stored_balances(path: Path, budgets: Sequence[Budget], at: float) -> list[Balance]:
+def stored_balances(
+    where: Path | str,
+    budgets: Sequence[Budget],
+    at: float,
+    *,
+    password: Secret | None = None,
+    simulated: bool = False,
+) -> list[Balance]:
     """Every budget with a name, and every scope that was used within a day; `reserved` holds the workers' leases.
 
-    Changes nothing and needs no lock. A file that isn't there yet holds no spending. Raises `ConfigError` for one that
-    can't be read.
+    Changes nothing and needs no lock. A file that isn't there yet holds no spending. Raises `ConfigError` for a store
+    that can't be read.
     """
+    if isinstance(where, Path):
+        rows = _rows(where, at)
+    else:
+        with closing(connect(where, password)) as db:
+            rows = stored_rows(db, prefix=prefix_of(simulated=simulated))
     found: dict[tuple[Scope, Per], Balance] = {}
     for budget in budgets:
         if budget.name is not None and budget.kind in ("key", "team"):
             scope = Scope(budget.kind, part(budget.name))
             for per, own in budgets_of(budgets, scope).items():
                 found[scope, per] = Balance(scope, own.amount, 0, 0, window_end(per, window_of(per, at)))
-    for name, per, window, spent, leased in _rows(path, at):
+    for row in rows:
+        (name, per, window), spent, leased = row.key, row.spent, row.leased
         kind, _, rest = name.partition(":")
         scope = Scope(cast('Literal["key", "team", "run", "slot"]', kind), rest)
         binding = budgets_of(budgets, scope).get(per)
@@ -60,14 +76,15 @@ def belongs_to(balance: Balance, key: str) -> bool:
     return balance.scope.kind != "team" and balance.scope.name.partition("/")[0] == part(key)
 
 
-def _rows(path: Path, at: float) -> list[tuple[str, Per, int, int, int]]:
+def _rows(path: Path, at: float) -> list[StoredRow]:
     if not path.exists():
         return []
     try:
         db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
         try:
             db.execute("PRAGMA busy_timeout=2000")
-            return cast("list[tuple[str, Per, int, int, int]]", db.execute(_QUERY, (at - _RECENT_SECONDS,)).fetchall())
+            found = db.execute(_QUERY, (at - _RECENT_SECONDS,)).fetchall()
+            return [StoredRow(AccountKey(*row[:3]), *row[3:]) for row in found]
         finally:
             db.close()
     except sqlite3.DatabaseError as error:

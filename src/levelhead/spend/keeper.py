@@ -16,9 +16,9 @@ from time import monotonic
 
 from ..errors import Overloaded
 from ..types import Nanos
-from .accounts import Shortage
+from .accounts import Account, Shortage
 from .books import Books
-from .store import Move, Store, Verdict, WorkerUnknown
+from .store import Move, Store, Unanswered, Verdict, WorkerUnknown
 
 _ROUNDS_PER_SCAN = 10
 _EXIT_SECONDS = 5.0
@@ -41,6 +41,9 @@ class Keeper:
         self._thread: Thread | None = None
         self._closed: Future[None] | None = None
         self._rounds = 0
+        # What the store was asked and has not answered: it is asked again, as it was, before anything else.
+        self._asking: list[Shortage] = []
+        self._moving: list[tuple[Account, Move]] | None = None
         self.rescued: Nanos = 0
         store.join(clock())
         self._sweep()
@@ -103,6 +106,8 @@ class Keeper:
         self._serve()
         self._books.abandon()
         self._round()
+        for shortage in self._asking:
+            self._fail(shortage)
         try:
             self._store.close()
         except Exception:
@@ -112,6 +117,25 @@ class Keeper:
 
     def _serve(self) -> None:
         """Every shortage that is waiting, in one transaction."""
+        try:
+            if self._moving is not None:
+                self._send()
+            self._asking = self._asking or self._waiting_batch()
+            if not self._asking:
+                return
+            verdicts = self._store.grant([shortage.asks() for shortage in self._asking], self._clock())
+            for shortage, verdict in zip(self._asking, verdicts, strict=True):
+                self._answer(shortage, verdict)
+        except Exception as error:
+            self._trouble(error)
+            if isinstance(error, Unanswered):
+                return
+            for shortage in self._asking:
+                if not shortage.answer.done():
+                    self._fail(shortage)
+        self._asking = []
+
+    def _waiting_batch(self) -> list[Shortage]:
         batch: list[Shortage] = []
         while self._inbox:
             shortage = self._inbox.popleft()
@@ -121,17 +145,7 @@ class Keeper:
                 batch.append(shortage)
             else:
                 self._books.failed(shortage)
-        if not batch:
-            return
-        try:
-            verdicts = self._store.grant([shortage.asks() for shortage in batch], self._clock())
-            for shortage, verdict in zip(batch, verdicts, strict=True):
-                self._answer(shortage, verdict)
-        except Exception as error:
-            self._trouble(error)
-            for shortage in batch:
-                if not shortage.answer.done():
-                    self._fail(shortage)
+        return batch
 
     def _answer(self, shortage: Shortage, verdict: Verdict) -> None:
         if verdict.denied is not None:
@@ -166,19 +180,32 @@ class Keeper:
             done.set_result(None)
 
     def _post(self, *, beat: bool) -> None:
-        moves = self._books.harvest(self._store.wanted())
-        if not moves and not beat:
-            return
+        if self._moving is None:
+            if self._asking:
+                raise Unanswered("a grant")
+            moves = self._books.harvest(self._store.wanted())
+            if not moves and not beat:
+                return
+            self._moving = moves
+        self._send()
+
+    def _send(self) -> None:
+        moves = self._moving or []
         try:
             standings = self._store.post([move for _, move in moves], self._clock())
+        except Unanswered:
+            raise
         except WorkerUnknown:
             self._rejoin()
-            beyond = [Move(m.key, m.uncovered, m.uncovered, 0) for _, m in moves if m.uncovered]
-            self._store.post(beyond, self._clock())  # what was leased is charged already
+            # What was leased is charged already.
+            self._moving = [(a, Move(m.key, m.uncovered, m.uncovered, 0)) for a, m in moves if m.uncovered]
+            self._send()
         except Exception:
+            self._moving = None
             self._books.unposted(moves)
             raise
         else:
+            self._moving = None
             self._books.posted(moves, standings)
 
     def _sweep(self) -> None:
@@ -190,6 +217,9 @@ class Keeper:
         try:
             if isinstance(error, WorkerUnknown):
                 self._rejoin()
+                return
+            if isinstance(error, Unanswered):
+                logger.warning("budgets: the store does not answer (%s); asking again", error)
                 return
         except Exception as another:
             error = another

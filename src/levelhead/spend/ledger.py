@@ -10,16 +10,18 @@ from datetime import UTC, datetime
 from math import ceil
 from pathlib import Path
 
-from ..errors import BudgetExhausted, ConfigError
-from ..types import NANOS_PER_USD, Balance, Budget, Nanos, Reservation, Scope
+from ..errors import BudgetExhausted, ConfigError, Overloaded
+from ..types import NANOS_PER_USD, Balance, Budget, Nanos, Reservation, Scope, Secret
 from .accounts import Shortage
 from .books import Books
 from .keeper import Keeper
+from .redis import RedisStore, prefix_of, too_large
 from .scopes import window_end
 from .sqlite import SqliteStore
 from .store import Standing, Store, Verdict
 
 _FLUSH_SECONDS = 0.5
+_PATIENCE_SECONDS = 15.0  # a store that restarts is back by then
 _TRIES = 6  # over a round and a bit, in which other workers hand back what they don't use
 
 
@@ -40,6 +42,7 @@ class Ledger:
     ) -> None:
         self._books = Books(budgets, clock)
         self._keeper = Keeper(self._books, store, clock=clock, seconds=flush_seconds)
+        self._patience = _PATIENCE_SECONDS
         self._pause = 1.25 * flush_seconds / (_TRIES - 1)
         self._on_overrun = on_overrun
         self.overruns: Nanos = 0
@@ -75,10 +78,13 @@ class Ledger:
         answer = shortage.answer
         self._keeper.submit(shortage)
         try:
-            return await asyncio.wrap_future(answer)
+            return await asyncio.wait_for(asyncio.wrap_future(answer), self._patience)
         except asyncio.CancelledError:
             answer.add_done_callback(self._released)
             raise
+        except TimeoutError:
+            answer.add_done_callback(self._released)
+            raise Overloaded("The budget store can't be reached right now.", retry_after=1.0) from None
 
     def _released(self, answer: Future[Reservation | Verdict]) -> None:
         """Nobody waits for the answer any more."""
@@ -131,16 +137,24 @@ def open_ledger(
     budgets: Sequence[Budget],
     where: Path | str,
     *,
+    password: Secret | None = None,
+    simulated: bool = False,
     clock: Callable[[], float] = time.time,
     on_overrun: Callable[[Nanos], None] | None = None,
 ) -> Ledger | Unlimited:
-    """`where`: the SQLite file. Raises `ConfigError` where it can't be opened or isn't a ledger."""
+    """`where`: the SQLite file, or a `redis://` URL, where simulated money has accounts of its own.
+
+    Raises `ConfigError` where it can't be opened or isn't a ledger.
+    """
     if not budgets:
         return Unlimited()
-    if not isinstance(where, Path):
-        scheme = where.partition(":")[0]
-        raise ConfigError(f"state.url: budgets can't be kept in {scheme} yet; use sqlite:///path", param="state.url")
-    return Ledger(budgets, SqliteStore(where), clock=clock, on_overrun=on_overrun)
+    if isinstance(where, Path):
+        return Ledger(budgets, SqliteStore(where), clock=clock, on_overrun=on_overrun)
+    for i, budget in enumerate(budgets):
+        if why := too_large(budget.amount):
+            raise ConfigError(f"budgets[{i}].usd: {why}", param=f"budgets[{i}].usd")
+    store = RedisStore(where, password=password, prefix=prefix_of(simulated=simulated))
+    return Ledger(budgets, store, clock=clock, on_overrun=on_overrun)
 
 
 def _refused(shortage: Shortage, verdict: Verdict) -> tuple[Scope, Standing]:

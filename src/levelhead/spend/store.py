@@ -1,4 +1,4 @@
-"""What the ledger asks of a store that worker processes share. SQLite today; anything with atomic updates will do.
+"""What the ledger asks of a store that worker processes share: SQLite, Redis; anything with atomic updates will do.
 
 A store keeps accounts, one for each budgeted scope and window: `spent`, and `leased` to workers. A worker spends from
 its leases without asking, and moves what it spent from leased to spent now and then. What the store guarantees:
@@ -77,15 +77,32 @@ class WorkerUnknown(Exception):
     """The store took this worker for dead and charged its leases: whatever it still holds is void."""
 
 
+class Unanswered(Exception):
+    """The store may have done what it was asked, or not: ask the very same again, before anything else."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRow:
+    """An account as it lies in the store, for whoever only looks."""
+
+    key: AccountKey
+    limit: Nanos
+    spent: Nanos
+    leased: Nanos
+
+
 class Store(Protocol):
-    """One worker's door to the shared accounts. Blocking: called from one thread at a time, never the event loop's."""
+    """One worker's door to the shared accounts. Blocking: called from one thread at a time, never the event loop's.
+
+    Any other exception than the named ones says that nothing was changed.
+    """
 
     def grant(self, requests: Sequence[Sequence[Ask]], at: float) -> list[Verdict]:
-        """Each request's needs all or none, in one durable transaction. Raises `WorkerUnknown`."""
+        """Each request's needs all or none, in one durable transaction. Raises `WorkerUnknown`, `Unanswered`."""
         ...
 
     def post(self, moves: Sequence[Move], at: float) -> list[Standing]:
-        """Raises `WorkerUnknown`; then nothing was posted."""
+        """Raises `WorkerUnknown`; then nothing was posted. Raises `Unanswered`."""
         ...
 
     def wanted(self) -> list[AccountKey]:
