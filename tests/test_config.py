@@ -269,6 +269,8 @@ FILES = r"""
     slots.auto: 'auto' is taken
 {slots: {"two\nlines": {}}, budgets: []}
     should be a name
+{budgets: [{scope: team, name: a, usd: 1}]}
+    budgets[0].name: no key's team is called 'a'
 {budgets: [{scope: key, name: team-b, usd: 1}]}
     budgets[0].name: no key is called 'team-b'; did you mean 'team-a'?
 {budgets: [{scope: slot, name: critc, usd: 1}]}

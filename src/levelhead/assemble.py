@@ -49,6 +49,7 @@ def assemble(config: Config, *, clock: Callable[[], float] = time.time) -> House
         models=tuple(rooms.models.values()),
         slots=rooms.slots,
         keys=[known.key.name for known in known_keys],
+        teams=[known.key.team for known in known_keys if known.key.team is not None],
         balances=ledger.balances,
         breaker=rooms.health.state,
     )

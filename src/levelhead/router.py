@@ -145,7 +145,7 @@ class Pipeline:
     def balances(self, key: Key | None) -> list[Balance]:
         """Every budgeted scope in use: the key's own, or all of them for None."""
         known = self._rooms.ledger.balances()
-        return [b for b in known if key is None or belongs_to(b, key.name)]
+        return [b for b in known if key is None or belongs_to(b, key)]
 
     async def aclose(self) -> None:
         """Flushes the ledger, then closes cache and connections."""

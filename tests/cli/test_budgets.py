@@ -12,6 +12,7 @@ import pytest
 from levelhead.cli.options import usd
 from levelhead.config import load
 from levelhead.spend import open_ledger, scopes_for
+from levelhead.testing import RedisServer
 from levelhead.types import Identity, Key
 
 from .conftest import Run
@@ -31,7 +32,7 @@ async def spend(usd: float) -> None:
     """One request of team-a's critic in run r1, settled."""
     config = load(lenient=True)
     budgets = config.budgets()
-    ledger = open_ledger(budgets, config.state_store)
+    ledger = open_ledger(budgets, config.state_store, simulated=config.simulated)
     scopes = scopes_for(budgets, Identity(Key("team-a"), slot="critic", run="r1"))
     reservation = await ledger.reserve("one", scopes, 100_000_000)
     await ledger.settle(reservation, round(usd * 1e9))
@@ -68,6 +69,23 @@ def test_before_and_after_spending(run: Run, tmp_path: Path) -> None:
     assert shown == ["run:team-a/r1", "$0.50", "$0.0375", "$0.00", "$0.4625", "never"]
     (small,) = [line.split() for line in lines if line.startswith("key:team-b")]
     assert small[1] == "$0.005"
+
+
+@pytest.mark.skipif(not RedisServer.installed(), reason="needs redis-server")
+def test_in_redis(run: Run, tmp_path: Path) -> None:
+    with RedisServer(tmp_path) as server:
+        (tmp_path / "levelhead.yaml").write_text(f"{CONFIG}\nstate: {{url: '{server.url}'}}\n")
+        asyncio.run(spend(0.0375))
+        shown = {row["scope"]: row["spent_usd"] for row in json.loads(run("budgets", "--json").out)["budgets"]}
+        assert shown == {
+            "key:team-a": 0.0375,
+            "key:team-b": 0,
+            "run:team-a/r1": 0.0375,
+            "slot:team-a/r1/critic": 0.0375,
+        }
+    ran = run("budgets")
+    assert ran.code == 1
+    assert ran.err.startswith("levelhead: state.url: 127.0.0.1 can't be used")
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from levelhead.cli import checks
 from levelhead.cli.checks import Finding, examine
 from levelhead.cli.reach import answers
 from levelhead.config import from_mapping
+from levelhead.testing import RedisServer
 
 from .conftest import Run
 
@@ -247,6 +248,19 @@ class TestSetUp:
         found = findings(None, tmp_path)
         assert found["state"].status == "problem"
         assert "not a database" in found["state"].detail
+
+
+@pytest.mark.skipif(not RedisServer.installed(), reason="needs redis-server")
+@pytest.mark.parametrize(("durable", "status"), [(True, "ok"), (False, "warn")])
+def test_a_ledger_in_redis(tmp_path: Path, durable: bool, status: str) -> None:
+    file = tmp_path / "levelhead.yaml"
+    with RedisServer(tmp_path, durable=durable) as server:
+        file.write_text(yaml.safe_dump({"state": {"url": server.url}}))
+        (found,) = [f for f in examine(file, offline=False) if f.check == "state"]
+        assert found.status == status
+    (found,) = [f for f in examine(file, offline=False) if f.check == "state"]
+    assert found.status == "problem"
+    assert "can't be used" in found.detail
 
 
 class TestCommand:

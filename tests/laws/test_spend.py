@@ -1,6 +1,7 @@
 """Laws of money: whatever workers do in whatever order, no budget is overspent and no nanodollar is lost or made."""
 
 import asyncio
+import atexit
 import sqlite3
 import tempfile
 from collections import Counter
@@ -10,14 +11,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from levelhead.errors import BudgetExhausted
-from levelhead.spend import Ledger, SqliteStore, cost, worst_case, worst_rates
+from levelhead.spend import Ledger, RedisStore, SqliteStore, cost, worst_case, worst_rates
 from levelhead.spend.accounts import Shortage
+from levelhead.spend.redis import PREFIX, connect, stored_rows
 from levelhead.spend.scopes import budgets_of, window_of
+from levelhead.spend.store import Store
+from levelhead.testing import RedisServer
 from levelhead.types import Budget, OffPeak, Price, Reservation, Scope, Usage
 
 BUDGETS = (
@@ -64,7 +69,7 @@ class Process:
 @dataclass(eq=False)
 class Worker:
     ledger: Ledger
-    store: SqliteStore
+    store: Store
     pid: int
     held: list[Reservation] = field(default_factory=list)
     asked: list[Shortage] = field(default_factory=list)
@@ -90,9 +95,9 @@ class Worker:
 
 
 class Broken:
-    """The store of a process that was killed: nothing more reaches the file."""
+    """The store of a process that was killed: nothing more reaches the accounts."""
 
-    def __init__(self, store: SqliteStore) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
 
     def close(self):
@@ -102,12 +107,102 @@ class Broken:
         raise OSError("killed")
 
 
+class File:
+    """The accounts in SQLite, as one who only looks sees them."""
+
+    def __init__(self):
+        self.directory = tempfile.TemporaryDirectory(dir=RAM)
+        self.path = Path(self.directory.name) / "state.db"
+        self.store(None).close()
+        self.db = sqlite3.connect(self.path, isolation_level=None)
+
+    def store(self, process):
+        return SqliteStore(self.path, worker=process)
+
+    def accounts(self):
+        return self.db.execute("SELECT scope, per, window, cap, spent, leased FROM ledger_accounts").fetchall()
+
+    def leases(self):
+        """(worker, account, amount)"""
+        rows = self.db.execute(
+            "SELECT l.worker, a.scope, a.per, a.window, l.amount FROM ledger_leases l"
+            " JOIN ledger_accounts a ON a.id = l.account"
+        )
+        return [(worker, (scope, per, window), amount) for worker, scope, per, window, amount in rows]
+
+    def lose(self, which):
+        """A file loses nothing."""
+
+    def close(self):
+        self.db.close()
+        self.directory.cleanup()
+
+
+class Server:
+    """The accounts in Redis. Calls and replies get lost on the way, as `lose` says."""
+
+    running: RedisServer | None = None
+
+    def __init__(self):
+        if Server.running is None:
+            directory = tempfile.TemporaryDirectory(dir=RAM)
+            server = RedisServer(Path(directory.name))
+            server.start()
+            atexit.register(directory.cleanup)
+            atexit.register(server.kill)
+            Server.running = server
+        self.db = connect(Server.running.url, None)
+        self.db.flushall()
+        self.losses = []
+
+    def store(self, process):
+        store = RedisStore(Server.running.url, worker=process)
+        store._run = self.lossy(store._run)
+        store._pauses = (0.0,)
+        return store
+
+    def lossy(self, run):
+        def attempt(**arguments):
+            loss = self.losses.pop(0) if self.losses else "nothing"
+            if loss == "call":
+                raise redis.exceptions.ConnectionError("lost on the way there")
+            reply = run(**arguments)
+            if loss == "reply":
+                raise redis.exceptions.TimeoutError("lost on the way back")
+            return reply
+
+        return attempt
+
+    def lose(self, which):
+        self.losses.append(which)
+
+    def accounts(self):
+        scopes = [(str(scope), per) for scope in SCOPES for per in budgets_of(BUDGETS, scope)]
+        latest = {row.key: row for row in stored_rows(self.db, scopes)}
+        for name in self.db.scan_iter(f"{PREFIX}:account:*"):
+            per, window, scope = name.removeprefix(f"{PREFIX}:account:").split("|")
+            cap, spent, leased = map(int, self.db.hmget(name, "cap", "spent", "leased"))
+            if (found := latest.get((scope, per, int(window)))) is not None:
+                assert (found.limit, found.spent, found.leased) == (cap, spent, leased)
+            yield scope, per, int(window), cap, spent, leased
+
+    def leases(self):
+        for name in self.db.scan_iter(f"{PREFIX}:leases:*"):
+            for account, amount in self.db.hgetall(name).items():
+                per, window, scope = account.split("|")
+                yield name.rpartition(":")[2], (scope, per, int(window)), int(amount)
+
+    def close(self):
+        self.db.close()
+
+
 class Workers(RuleBasedStateMachine):
+    place: type
+
     @initialize()
     def begin(self):
         self.loop = asyncio.new_event_loop()
-        self.directory = tempfile.TemporaryDirectory(dir=RAM)
-        self.path = Path(self.directory.name) / "state.db"
+        self.probe = self.place()
         self.now = START
         self.living: set[int] = set()
         self.workers: list[Worker] = []
@@ -117,7 +212,6 @@ class Workers(RuleBasedStateMachine):
         self.settled: Counter = Counter()  # by account
         self.excess: Counter = Counter()  # what a crash costs beyond what was settled
         self.start()
-        self.probe = sqlite3.connect(self.path, isolation_level=None)
 
     def run(self, coroutine):
         return self.loop.run_until_complete(coroutine)
@@ -128,7 +222,7 @@ class Workers(RuleBasedStateMachine):
             return
         self.pids += 1
         self.living.add(self.pids)
-        store = SqliteStore(self.path, worker=Process(self.living, self.pids))
+        store = self.probe.store(Process(self.living, self.pids))
         ledger = Ledger(BUDGETS, store, clock=lambda: self.now, flush_seconds=NEVER)
         ledger._pause = 0.0
         self.workers.append(Worker(ledger, store, self.pids))
@@ -190,33 +284,33 @@ class Workers(RuleBasedStateMachine):
         self.run(worker.ledger.aclose())
         self.living.discard(worker.pid)
 
+    @rule(which=st.sampled_from(["call", "reply"]))
+    def lose(self, which):
+        self.probe.lose(which)
+
     @rule(seconds=st.sampled_from([1.0, 1800.0, 3600.0, 86_400.0, 32 * 86_400.0, -1800.0, -90_000.0]))
     def pass_time(self, seconds):
         self.now += seconds
 
     def holdings(self, worker):
         """(account, unposted, lease by the store) of everything that a worker has a lease of."""
-        rows = self.probe.execute(
-            "SELECT a.scope, a.per, a.window, l.amount FROM ledger_leases l"
-            " JOIN ledger_accounts a ON a.id = l.account WHERE l.worker = ?",
-            (worker.store._me,),
-        )
+        leases = [(key, lease) for owner, key, lease in self.probe.leases() if owner == worker.store._me]
         unposted = Counter()
         for account in worker.accounts():
             unposted[tuple(account.key)] += account.unposted
-        return [((scope, per, window), unposted[scope, per, window], lease) for scope, per, window, lease in rows]
+        return [(key, unposted[key], lease) for key, lease in leases]
 
     @invariant()
     def no_budget_is_overspent(self):
         if not hasattr(self, "probe"):
             return
-        for scope, per, window, cap, spent, leased, held in self.probe.execute(
-            "SELECT scope, per, window, cap, spent, leased,"
-            " (SELECT coalesce(sum(amount), 0) FROM ledger_leases WHERE account = id) FROM ledger_accounts"
-        ):
+        held = Counter()
+        for _, key, lease in self.probe.leases():
+            held[key] += lease
+        for scope, per, window, cap, spent, leased in self.probe.accounts():
             assert spent >= 0 <= leased, (scope, per, window)
             assert spent + leased <= cap, (scope, per, window)
-            assert leased == held, (scope, per, window)
+            assert leased == held[scope, per, window], (scope, per, window)
 
     @invariant()
     def workers_know_what_they_hold(self):
@@ -238,18 +332,15 @@ class Workers(RuleBasedStateMachine):
             for account in worker.accounts():
                 booked[tuple(account.key)] += account.unposted
         rows = set()
-        for scope, per, window, spent in self.probe.execute("SELECT scope, per, window, spent FROM ledger_accounts"):
+        for scope, per, window, _, spent, _ in self.probe.accounts():
             booked[scope, per, window] += spent
             rows.add((scope, per, window))
         for key in [key for key in booked.keys() | self.settled.keys() | self.excess.keys() if key not in rows]:
             if self.now >= START + 7 * 86_400 and (key[0].startswith("run:") or key[1] == "run"):
                 self.settled[key] = self.excess[key] = 0  # a run that nobody used for a week is forgotten
-        for scope, per, window, owner, lease in self.probe.execute(
-            "SELECT a.scope, a.per, a.window, l.worker, l.amount FROM ledger_leases l"
-            " JOIN ledger_accounts a ON a.id = l.account"
-        ):
+        for owner, key, lease in self.probe.leases():
             if owner not in alive:  # dead, and not swept yet
-                booked[scope, per, window] += lease
+                booked[key] += lease
         assert +booked == +(self.settled + self.excess)
 
     def teardown(self):
@@ -259,13 +350,23 @@ class Workers(RuleBasedStateMachine):
             self.run(worker.ledger.aclose())
         self.probe.close()
         self.loop.close()
-        self.directory.cleanup()
 
 
-Workers.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+class WorkersOnOneMachine(Workers):
+    place = File
+
+
+class WorkersOnManyMachines(Workers):
+    place = Server
+
+
+STEPS = settings(max_examples=50, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+TestOneMachine = WorkersOnOneMachine.TestCase
+TestOneMachine.settings = STEPS
+TestManyMachines = pytest.mark.skipif(not RedisServer.installed(), reason="needs redis-server")(
+    WorkersOnManyMachines.TestCase
 )
-TestWorkers = Workers.TestCase
+TestManyMachines.settings = settings(STEPS, max_examples=25)
 
 
 @settings(max_examples=150, deadline=None)

@@ -171,6 +171,8 @@ def test_budgets_are_read_at_each_scrape_and_show_no_ids(models):
             Balance(Scope("key", "team-a"), 9_000_000_000, spent, 0),  # its month, while its day binds
             balance("key", "a%2Fb%25"),
             balance("key", "stranger"),
+            balance("team", "red"),
+            balance("team", "blue"),
             balance("slot", "team-a/run-1/critic"),
             balance("slot", "team-a/run-2/critic"),
             balance("slot", "critic"),
@@ -180,7 +182,9 @@ def test_budgets_are_read_at_each_scrape_and_show_no_ids(models):
             balance("run", "critic"),
         ]
 
-    observer = PrometheusObserver(models=models, slots=["critic"], keys=["team-a", "a/b%"], balances=balances)
+    observer = PrometheusObserver(
+        models=models, slots=["critic"], keys=["team-a", "a/b%"], teams=["red"], balances=balances
+    )
     scrape(observer)
     spent = 250_000_000
     found = {series[1:]: value for series, value in scrape(observer).items() if series[0] == "budget_usd"}
@@ -191,6 +195,8 @@ def test_budgets_are_read_at_each_scrape_and_show_no_ids(models):
             ("key:team-a", 1),
             ("key:a/b%", 1),
             ("key", 1),
+            ("team:red", 1),
+            ("team", 1),
             ("slot:critic", 3),
             ("slot", 1),
             ("run", 3),

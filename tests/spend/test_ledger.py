@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from levelhead.errors import BudgetExhausted, ConfigError, Overloaded
+from levelhead.errors import BudgetExhausted, Overloaded
 from levelhead.spend import Ledger, SqliteStore, Unlimited, open_ledger, stored_balances
 from levelhead.spend.accounts import Shortage
 from levelhead.types import NANOS_PER_USD, Budget, Scope
@@ -460,8 +460,3 @@ async def test_no_budgets_keep_no_file(path):
     assert not ledger.balances()
     await ledger.aclose()
     assert not path.exists()
-
-
-def test_an_unknown_store_is_refused():
-    with pytest.raises(ConfigError, match=r"^state\.url: .*redis"):
-        open_ledger([DAY], "redis://localhost:6379/0")

@@ -1,4 +1,4 @@
-"""Real processes on one file: they race for the last cent, and die with money in their hands."""
+"""Real processes on one file or one Redis: they race for the last cent, and die with money in their hands."""
 
 import json
 import signal
@@ -9,6 +9,7 @@ import time
 import pytest
 
 from levelhead.spend import Ledger, SqliteStore, stored_balances
+from levelhead.testing import RedisServer
 from levelhead.types import NANOS_PER_USD, Budget, Scope
 
 USD = NANOS_PER_USD
@@ -18,10 +19,10 @@ WORKER = """
 import asyncio, json, random, sys
 from pathlib import Path
 from levelhead.errors import BudgetExhausted
-from levelhead.spend import Ledger, SqliteStore
+from levelhead.spend import Ledger, RedisStore, SqliteStore
 from levelhead.types import Budget, Scope
 
-path, seed, connections, mode = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+where, seed, connections, mode = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 scope, cap = Scope("run", "a/r"), 5_000_000
 chance = random.Random(seed)
 spent = calls = 0
@@ -41,7 +42,8 @@ async def connection(ledger):
         await ledger.settle(held, cost)
 
 async def main():
-    ledger = Ledger((Budget("run", 1_000_000_000),), SqliteStore(path), flush_seconds=0.05)
+    store = RedisStore(where) if where.startswith("redis:") else SqliteStore(Path(where))
+    ledger = Ledger((Budget("run", 1_000_000_000),), store, flush_seconds=0.05)
     if mode == "hold":
         settled = await ledger.reserve("one", (scope,), cap)
         await ledger.settle(settled, 1_000)
@@ -63,9 +65,9 @@ asyncio.run(main())
 def worker(tmp_path):
     running = []
 
-    def start(seed, connections=8, mode="race"):
+    def start(seed, connections=8, mode="race", where=tmp_path / "state.db"):
         process = subprocess.Popen(
-            [sys.executable, "-c", WORKER, str(tmp_path / "state.db"), str(seed), str(connections), mode],
+            [sys.executable, "-c", WORKER, str(where), str(seed), str(connections), mode],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -79,17 +81,32 @@ def worker(tmp_path):
         process.communicate()
 
 
-def test_workers_race_for_a_dollar(worker, tmp_path):
-    workers = [worker(seed) for seed in range(4)]
+@pytest.fixture(params=["file", "server"])
+def store(request, tmp_path):
+    """Where the ledger is, and what makes it lose its breath for a moment."""
+    if request.param == "file":
+        yield tmp_path / "state.db", lambda: None
+    elif not RedisServer.installed():
+        pytest.skip("needs redis-server")
+    else:
+        with RedisServer(tmp_path, durable=True) as server:
+            yield server.url, lambda: (server.kill(), server.start())
+
+
+def test_workers_race_for_a_dollar(worker, store):
+    """Redis is killed in the middle of it, and comes back with what it acknowledged."""
+    where, falter = store
+    workers = [worker(seed, where=where) for seed in range(4)]
     for process in workers:
         assert process.stdout.readline() == "ready\n"
     for process in workers:
         process.stdin.write("go\n")
         process.stdin.flush()
+    falter()
     results = [json.loads(process.stdout.readline()) for process in workers]
     for process in workers:
         assert process.wait(10) == 0
-    (balance,) = stored_balances(tmp_path / "state.db", (RUN,), time.time())
+    (balance,) = stored_balances(where, (RUN,), time.time())
     assert balance.spent == sum(spent for spent, _ in results)
     assert balance.reserved == 0
     assert USD * 98 // 100 <= balance.spent <= USD

@@ -10,7 +10,7 @@ from levelhead.types import Budget, Identity, Key, Scope
 
 
 def names(budgets, **identity):
-    key = Key(identity.pop("key", "a"))
+    key = Key(identity.pop("key", "a"), team=identity.pop("team", None))
     return [str(scope) for scope in scopes_for(budgets, Identity(key=key, **identity))]
 
 
@@ -20,6 +20,10 @@ def names(budgets, **identity):
         (Budget("key", 1, "a"), {}, ["key:a"]),
         (Budget("key", 1, "a"), {"key": "b"}, []),
         (Budget("key", 1), {"key": "b"}, ["key:b"]),
+        (Budget("team", 1, "t", "month"), {"team": "t"}, ["team:t"]),
+        (Budget("team", 1), {"team": "t/u"}, ["team:t%2Fu"]),
+        (Budget("team", 1, "t"), {"team": "u"}, []),
+        (Budget("team", 1), {}, []),
         (Budget("run", 1), {"run": "r", "session": "s"}, ["run:a/r"]),
         (Budget("run", 1), {"session": "s"}, ["run:a/s"]),
         (Budget("run", 1), {}, ["run:a/none"]),  # bound all the same
@@ -39,11 +43,13 @@ def test_scopes_come_from_wide_to_narrow_and_once():
     budgets = [
         Budget("slot", 1, "critic", "run"),
         Budget("run", 1),
+        Budget("team", 1),
         Budget("slot", 1, "critic", "hour"),
         Budget("key", 1, "a", "day"),
         Budget("key", 1, "a", "month"),
     ]
-    assert names(budgets, run="r", slot="critic") == ["key:a", "run:a/r", "slot:a/r/critic", "slot:a/critic"]
+    wide_to_narrow = ["key:a", "team:t", "run:a/r", "slot:a/r/critic", "slot:a/critic"]
+    assert names(budgets, team="t", run="r", slot="critic") == wide_to_narrow
     assert names([], run="r", slot="critic") == []
 
 

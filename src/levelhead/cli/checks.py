@@ -6,6 +6,7 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -40,7 +41,7 @@ def examine(path: Path | None, *, offline: bool) -> list[Finding]:
     findings = [_config(config), *_unbuilt(config), *_secrets(config), *_prices(config), _bind(config), _artefact()]
     findings += _directories(config)
     if not offline:
-        findings += _upstreams(config)
+        findings += [*_server(config), *_upstreams(config)]
     return findings
 
 
@@ -145,6 +146,26 @@ def _database(file: Path, mend: str) -> Finding:
     except sqlite3.Error as error:
         return Finding("state", "problem", f"{file}: {error}", "Restore it, or move it away: budgets start from zero.")
     return Finding("state", "ok", str(file))
+
+
+def _server(config: Config) -> Iterator[Finding]:
+    """Redis, where that keeps the budgets."""
+    from ..spend.redis import connect, is_durable
+
+    store = config.state_store
+    if not isinstance(store, str):
+        return
+    try:
+        with closing(connect(store, config.secret(config.state.password_env))) as db:
+            durable = is_durable(db)
+    except ConfigError as error:
+        yield Finding("state", "problem", error.message, "Start it, or correct state.url and state.password_env.")
+        return
+    if durable:
+        yield Finding("state", "ok", f"{store}, with an append-only file")
+    else:
+        mend = "Set appendonly yes and appendfsync always there, or a restart forgets what was spent."
+        yield Finding("state", "warn", f"{store} may forget what it acknowledged", mend)
 
 
 def _upstreams(config: Config) -> Iterator[Finding]:

@@ -94,6 +94,7 @@ class KeyEntry(Entry):
     key_env: EnvName
     models: tuple[str, ...] | None = None
     slots: tuple[str, ...] | None = None
+    team: Name | None = None
     requests_per_minute: Count | None = None
 
 

@@ -106,6 +106,7 @@ class Config(e.Entry):
                     models=None if entry.models is None else frozenset(entry.models),
                     slots=None if entry.slots is None else frozenset(entry.slots),
                     requests_per_minute=entry.requests_per_minute,
+                    team=entry.team,
                 ),
                 self._secrets[entry.key_env],
             )

@@ -35,6 +35,7 @@ class Names:
         self.slots = entries(data, "slots")
         self.keys = listed(data, "keys")
         self.budgets = listed(data, "budgets")
+        self.teams = [k["team"] for _, k in self.keys if isinstance(k.get("team"), str)]
         self.key_names = [k["name"] for _, k in self.keys if isinstance(k.get("name"), str)]
 
 
@@ -131,6 +132,8 @@ def _budgets(names: Names) -> Iterator[Problem]:
         scope, name, per = budget.get("scope"), budget.get("name"), budget.get("per")
         if scope == "key":
             yield from _refers(("budgets", i, "name"), name, names.key_names, "key")
+        elif scope == "team":
+            yield from _refers(("budgets", i, "name"), name, names.teams, "key's team")
         elif scope == "slot":
             yield from _refers(("budgets", i, "name"), name, names.slots, "slot")
         if repr((scope, name, per)) in seen:

@@ -32,15 +32,17 @@ _CODES = {
 
 
 class Labels:
-    """`models`, `slots`, `keys`: the configured ones, which name themselves."""
+    """`models`, `slots`, `keys`, `teams`: the configured ones, which name themselves."""
 
-    def __init__(self, *, models: Sequence[Model], slots: Iterable[str], keys: Iterable[str]) -> None:
+    def __init__(
+        self, *, models: Sequence[Model], slots: Iterable[str], keys: Iterable[str], teams: Iterable[str] = ()
+    ) -> None:
         self.models = {model.name: model.tier for model in models}
         self.tiers = sorted(set(self.models.values()))
         slots = sorted(slots)
         self.slots = (NONE, *slots)
         self._slots = {*self.slots, OTHER}
-        self._named = {"key": frozenset(keys), "slot": frozenset(slots)}
+        self._named = {"key": frozenset(keys), "team": frozenset(teams), "slot": frozenset(slots)}
         self._codes = _STATUSES | _CODES
 
     def slot(self, label: str) -> str:
@@ -60,8 +62,8 @@ class Labels:
         return (code if code in self._codes else OTHER) if code else NONE
 
     def scope(self, scope: Scope) -> str:
-        """A configured key or slot by its name (a slot's runs together), everything else by its kind."""
-        name = scope.name if scope.kind == "key" else scope.name.rpartition("/")[2]
+        """A configured key, team or slot by its name (a slot's runs together), everything else by its kind."""
+        name = scope.name if scope.kind in ("key", "team") else scope.name.rpartition("/")[2]
         name = name.replace("%2F", "/").replace("%25", "%")  # the ledger keeps its own slashes apart from a name's
         return f"{scope.kind}:{name}" if name in self._named.get(scope.kind, ()) else scope.kind
 

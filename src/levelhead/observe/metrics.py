@@ -95,7 +95,7 @@ class _Instruments:
 class PrometheusObserver:
     """`ports.Observer`, and the `/metrics` page. Safe in threads; one for each process.
 
-    `models`, `slots` and `keys` are the configured ones: any other slot is labelled `other`, no slot `none`.
+    `models`, `slots`, `keys` and `teams` are the configured ones: any other slot is labelled `other`, no slot `none`.
     `balances` is read on the event loop at each scrape, `breaker` tells a model's state. In multi-worker mode
     (`workers.prepare_multiprocess`) any worker's page shows all of them together, exactly.
     """
@@ -106,13 +106,14 @@ class PrometheusObserver:
         models: Sequence[Model],
         slots: Iterable[str] = (),
         keys: Iterable[str] = (),
+        teams: Iterable[str] = (),
         balances: Callable[[], Sequence[Balance]] | None = None,
         breaker: Callable[[str], BreakerState] | None = None,
     ) -> None:
         directory = os.environ.get(VARIABLE)
         if directory and not getattr(values.ValueClass, "_multiprocess", False):
             raise RuntimeError("prometheus_client was imported before prepare_multiprocess")
-        self._labels = Labels(models=models, slots=slots, keys=keys)
+        self._labels = Labels(models=models, slots=slots, keys=keys, teams=teams)
         self._balances = balances
         self._breaker = breaker
         self._rendering = asyncio.Lock()

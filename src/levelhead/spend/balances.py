@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Literal, cast
 
-from ..types import NANOS_PER_USD, Balance, Budget, Scope, Secret
+from ..types import NANOS_PER_USD, Balance, Budget, Key, Scope, Secret
 from .redis import connect, prefix_of, stored_rows
 from .scopes import Per, budgets_of, part, window_end, window_of
 from .sqlite import unreadable
@@ -71,9 +71,11 @@ def as_json(balance: Balance) -> dict[str, object]:
     }
 
 
-def belongs_to(balance: Balance, key: str) -> bool:
-    """Whether a scope is the key's own, or a run or slot under it."""
-    return balance.scope.kind != "team" and balance.scope.name.partition("/")[0] == part(key)
+def belongs_to(balance: Balance, key: Key) -> bool:
+    """Whether a scope is the key's own, its team's, or a run or slot under it."""
+    if balance.scope.kind == "team":
+        return key.team is not None and balance.scope.name == part(key.team)
+    return balance.scope.name.partition("/")[0] == part(key.name)
 
 
 def _rows(path: Path, at: float) -> list[StoredRow]:

@@ -1,4 +1,4 @@
-"""The shared accounts in Redis or Valkey, for proxies on many machines: `ledger.lua` is the one script that changes them.
+"""The shared accounts in Redis or Valkey, for many machines: `ledger.lua` is the one script that changes them.
 
 A reply can be lost after the script ran. So calls are numbered, and one that was not answered is sent again under its
 number until it is: the server answers a call that it knows and changes nothing. What is acknowledged must survive a
@@ -21,7 +21,7 @@ from ..errors import ConfigError
 from ..types import NANOS_PER_USD, Nanos, Secret
 from .scopes import Per
 from .store import AccountKey, Ask, Move, Standing, StoredRow, Unanswered, Verdict, WorkerUnknown
-from .workers import EXPIRY_SECONDS, Worker, this_process
+from .workers import Worker, this_process
 
 Db = Any  # redis-py's own types leave open whether a reply is decoded
 PREFIX = "levelhead:{budgets}"
@@ -52,9 +52,12 @@ class RedisStore:
         patience: float = _PATIENCE_SECONDS,
     ) -> None:
         self._db = connect(url, password)
+        if not is_durable(self._db):
+            logger.warning("budgets: Redis may forget what was spent when it restarts: set appendfsync to always")
         self._prefix = prefix
         self._worker = worker or this_process()
         self._patience = patience
+        self._pauses = _PAUSES
         self._me = ""
         self._number = 0
         self._unanswered: tuple[object, ...] | None = None
@@ -158,7 +161,7 @@ class RedisStore:
                 doubt, self._in_touch_since = True, 0.0
                 if time.monotonic() >= until:
                     raise Unanswered(type(error).__name__) from error
-                time.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
+                time.sleep(self._pauses[min(attempt, len(self._pauses) - 1)])
             except RedisError as error:
                 if isinstance(error, ResponseError) and str(error).startswith("UNKNOWN"):
                     self._unanswered = None
@@ -190,9 +193,7 @@ def connect(url: str, password: Secret | None) -> Db:
     try:
         import redis
     except ImportError:
-        raise ConfigError(
-            "state.url: needs the redis client: pip install 'levelhead[redis]'", param="state.url"
-        ) from None
+        raise ConfigError("state.url: needs: pip install 'levelhead[redis]'", param="state.url") from None
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 
@@ -217,13 +218,23 @@ def connect(url: str, password: Secret | None) -> Db:
         )
     if role != "master":
         raise ConfigError(f"state.url: {host} is a replica: budgets need the primary", param="state.url")
-    if not db.info("persistence").get("aof_enabled"):
-        logger.warning("budgets: %s keeps no append-only file: what is spent is forgotten when it restarts", host)
     return db
 
 
+def is_durable(db: Db) -> bool:
+    """Whether what is acknowledged survives a restart; a server that keeps its settings to itself is believed."""
+    from redis.exceptions import RedisError
+
+    if not db.info("persistence").get("aof_enabled"):
+        return False
+    try:
+        return bool(db.config_get("appendfsync").get("appendfsync", "always") == "always")
+    except RedisError:
+        return True
+
+
 def stored_rows(db: Db, accounts: Sequence[tuple[str, Per]] = (), prefix: str = PREFIX) -> list[StoredRow]:
-    """Each account in its latest window; without `accounts`, every one that was used within a day or has a key's name."""
+    """Each account in its latest window; without `accounts`, every key's and team's, and a day's runs and slots."""
     if not accounts:
         members = db.zrange(f"{prefix}:recent", 0, -1)
         accounts = [(scope, per) for per, _, scope in (member.partition("|") for member in members)]

@@ -15,20 +15,23 @@ _NOBODY = "none"  # a request without run and session: they share one run rather
 
 
 def scopes_for(budgets: Sequence[Budget], identity: Identity) -> tuple[Scope, ...]:
-    """The scopes of a request that have a budget: key, then run, then slot.
+    """The scopes of a request that have a budget: key, then team, then run, then slot.
 
-    A run is `<key>/<run>`; a slot is `<key>/<run>/<slot>` where its budget is per run, else `<key>/<slot>`. Team
-    budgets bind whoever names the scope: no request says its team by itself.
+    A team is the key's own; a run is `<key>/<run>`; a slot is `<key>/<run>/<slot>` where its budget is per run, else
+    `<key>/<slot>`.
     """
     key = part(identity.key.name)
     run = f"{key}/{part(identity.run or identity.session or _NOBODY)}"
     scopes: dict[Scope, None] = {}
-    for kind in ("key", "run", "slot"):
+    team = identity.key.team
+    for kind in ("key", "team", "run", "slot"):
         for budget in budgets:
             if budget.kind != kind:
                 continue
             if kind == "key" and budget.name in (None, identity.key.name):
                 scopes[Scope("key", key)] = None
+            elif kind == "team" and team is not None and budget.name in (None, team):
+                scopes[Scope("team", part(team))] = None
             elif kind == "run" and budget.name in (None, identity.run):
                 scopes[Scope("run", run)] = None
             elif kind == "slot" and identity.slot is not None and budget.name in (None, identity.slot):

@@ -12,6 +12,7 @@ from .fake_deepseek import FakeDeepSeek
 from .fake_openai import FakeOpenAI
 from .fakes import FakeClock, FakeStream, FakeUpstream, answer_of
 from .http_server import Received
+from .redis_server import RedisServer
 from .replies import Fault, Refusal, Reply, Scripted, ToolUse
 from .vendor import ThreadedVendor, VendorServer
 
@@ -24,6 +25,7 @@ __all__ = [
     "FakeUpstream",
     "Fault",
     "Received",
+    "RedisServer",
     "Refusal",
     "Reply",
     "Scripted",

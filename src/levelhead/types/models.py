@@ -85,10 +85,11 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Who pays. None in `models`, `slots`, `requests_per_minute` means no restriction."""
+    """Who pays. None in `models`, `slots`, `requests_per_minute` means any; keys of a `team` share budgets."""
 
     name: str
     models: frozenset[str] | None = None
     slots: frozenset[str] | None = None
     requests_per_minute: int | None = None
     admin: bool = False
+    team: str | None = None
