@@ -1,0 +1,34 @@
+"""Is this draft good enough? Checks from cheap to dear, and the one probability that they come to."""
+
+from .acceptance import FEATURES, PRIOR, Outcome, acceptance, features, mean_logprob
+from .compare import agreement
+from .family import family
+from .kinds import expected_kind
+from .own import Checker, HttpChecker, ask_checker
+from .reading import Reading, message_of, read, read_text, text_of
+from .rubric import OUTPUT_CAP, comparison, read_comparison
+from .validity import flaw
+
+__all__ = [
+    "FEATURES",
+    "OUTPUT_CAP",
+    "PRIOR",
+    "Checker",
+    "HttpChecker",
+    "Outcome",
+    "Reading",
+    "acceptance",
+    "agreement",
+    "ask_checker",
+    "comparison",
+    "expected_kind",
+    "family",
+    "features",
+    "flaw",
+    "mean_logprob",
+    "message_of",
+    "read",
+    "read_comparison",
+    "read_text",
+    "text_of",
+]
