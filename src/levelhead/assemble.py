@@ -17,7 +17,7 @@ from .ports import ResponseCache
 from .router import Pipeline, Rooms
 from .spend import Unlimited, listing_for, open_ledger
 from .types import NANOS_PER_USD, Model
-from .upstream import Health, Timeouts, open_upstreams
+from .upstream import Health, Limits, Timeouts, open_upstreams
 
 if TYPE_CHECKING:
     from .observe.metrics import PrometheusObserver
@@ -73,7 +73,7 @@ def rooms_of(config: Config, clock: Callable[[], float] = time.time) -> Rooms:
         cache=None,
         cache_when=config.cache.when,
         health=health,
-        upstreams=open_upstreams(_timeouts(config)),
+        upstreams=open_upstreams(_timeouts(config), Limits(connections=config.limits.in_flight_per_upstream)),
         observer=Fanout(),
         timeout=config.timeouts.total,
         clock=clock,

@@ -25,6 +25,7 @@ __all__ = [
     "RequestTimeout",
     "StreamBroken",
     "Unauthenticated",
+    "UpstreamBusy",
     "UpstreamError",
     "UpstreamRefused",
     "UpstreamTimeout",
@@ -217,6 +218,17 @@ class UpstreamUnavailable(UpstreamError):
     @property
     def http_status(self) -> int:
         return 503
+
+
+class UpstreamBusy(UpstreamUnavailable):
+    """As many calls as levelhead makes to this upstream at once are under way: says nothing about its health."""
+
+    code = "upstream_busy"
+    retryable = False  # by levelhead: another model serves at once
+    should_retry = None
+
+    def __init__(self) -> None:
+        super().__init__("the upstream has as many calls as it gets at once", retry_after=1.0)
 
 
 class UpstreamTimeout(UpstreamError):

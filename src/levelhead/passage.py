@@ -180,6 +180,8 @@ def _slot_label(passage: Passage) -> str:
     return "other" if passage.identity.slot else "none"
 
 
-def unread(ask: Ask, at: float, error: LevelheadError) -> Record:
-    """For a request that was refused before it was understood."""
-    return Record("", at, Identity(ask.key), "refused", error_code=error.code or error.openai_type)
+def unread(key: Key, at: float, error: BaseException) -> Record:
+    """For a request that ended before it was understood: refused, or its client left."""
+    if isinstance(error, LevelheadError):
+        return Record("", at, Identity(key), "refused", error_code=error.code or error.openai_type)
+    return Record("", at, Identity(key), "cancelled")

@@ -92,7 +92,7 @@ class Pipeline:
             passage = self._open(ask)
             entry = self._recall(passage, ask.headers.get("x-levelhead-cache"))
         except LevelheadError as error:
-            self._rooms.observer.finished(unread(ask, self._rooms.clock(), error))
+            self._rooms.observer.finished(unread(ask.key, self._rooms.clock(), error))
             raise
         return passage if entry is None else self._replay(passage, entry)
 
@@ -123,6 +123,10 @@ class Pipeline:
         finally:
             if seat is not None:
                 seat.leave()
+
+    def turned_away(self, key: Key, error: BaseException) -> None:
+        """Counts a request that was not let in: `LevelheadError`, or the client left while it waited."""
+        self._rooms.observer.finished(unread(key, self._rooms.clock(), error))
 
     def explain(self, ask: Ask) -> tuple[Decision, Identity]:
         """Steps 1, 2, 4 and 5: what would be done. Calls no model, spends nothing, records nothing."""

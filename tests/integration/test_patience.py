@@ -99,22 +99,55 @@ def test_nobody_listens_until_the_breaker_opens(hasty: Proxy, vendors: Vendors) 
 
 
 def test_a_drain(vendors: Vendors, tmp_path: Path) -> None:
-    """SIGTERM ends the listening, not the stream that is under way."""
+    """SIGTERM turns new work away, not the stream that is under way; a load balancer sees it."""
     budgets = [{"scope": "key", "usd": 10}]
     with Vendors() as own, Proxy(tmp_path, own, keys={"team": {}}, budgets=budgets) as proxy:
         own.claude.script(Reply(text="one two three four", fault=Fault("stall", after=5)))
         client = proxy.client("team")
+        assert client.get("/readyz").status == 200
         with client.stream(model="claude-sonnet") as stream:
             first = text_of(next(event for event in iter(stream) if text_of(event)))
             proxy.process.send_signal(signal.SIGTERM)
-            eventually(lambda: refuses(client), "new connections are refused")
-            assert proxy.process.poll() is None
+            eventually(lambda: client.get("/readyz").status == 503, "it is no longer ready")
+            assert client.get("/healthz").status == 200
+            turned_away = client.chat(model="claude-sonnet")
+            assert (turned_away.status, turned_away.error["code"]) == (503, "overloaded")
+            assert turned_away.headers["retry-after"] == "1"
+            assert turned_away.headers["connection"] == "close"
             own.release()
             rest = stream.text()
         assert stream.done
         assert first + rest == "one two three four"
         assert proxy.wait() in (0, -signal.SIGTERM)
+        assert refuses(client)
+        assert len(own.claude.requests) == 1
         assert "Traceback" not in proxy.log
+
+
+def test_a_second_signal_ends_the_drain(vendors: Vendors, tmp_path: Path) -> None:
+    """The stream that was under way ends with an error event; what was produced is paid."""
+    budgets = [{"scope": "key", "usd": 10}]
+    with Vendors() as own, Proxy(tmp_path, own, keys={"team": {}}, budgets=budgets) as proxy:
+        own.claude.script(Reply(text="one two three four", fault=Fault("stall", after=5)))
+        client = proxy.client("team")
+        with client.stream(model="claude-sonnet") as stream:
+            events = iter(stream)
+            next(event for event in events if text_of(event))
+            proxy.process.send_signal(signal.SIGTERM)
+            eventually(lambda: client.get("/readyz").status == 503, "it is no longer ready")
+            proxy.process.send_signal(signal.SIGTERM)
+            *_, last = events
+        assert last["error"]["code"] == "stream_broken"
+        assert not stream.done
+        assert proxy.wait() in (0, -signal.SIGTERM)
+        assert own.claude.requests[0].gone.is_set()
+        assert "Traceback" not in proxy.log
+    with Vendors() as own, Proxy(tmp_path, own, keys={"team": {}}, budgets=budgets) as proxy:
+        client = proxy.client("team")
+        said = client.chat()
+        balance = client.balance("key:team")
+        assert balance.reserved == 0
+        assert balance.spent > said.cost
 
 
 def refuses(client: Client) -> bool:

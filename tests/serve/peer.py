@@ -181,10 +181,10 @@ class Echo:
 class Peer:
     """A client's end of one connection."""
 
-    def __init__(self, app: Echo | None = None) -> None:
+    def __init__(self, app: Echo | None = None, state: Any = None, most: int | None = None) -> None:
         self.app = app or Echo()
-        self.state = SimpleNamespace(connections=set(), tasks=set(), default_headers=[], total_requests=0)
-        config: Any = SimpleNamespace(loaded_app=self.app, timeout_keep_alive=KEEP_ALIVE)
+        self.state = state or SimpleNamespace(connections=set(), tasks=set(), default_headers=[], total_requests=0)
+        config: Any = SimpleNamespace(loaded_app=self.app, timeout_keep_alive=KEEP_ALIVE, limit_concurrency=most)
         self.protocol = HttpProtocol(config, self.state)  # type: ignore[arg-type]
         self.pipe = Pipe(self.protocol)
         self.protocol.connection_made(self.pipe)

@@ -6,8 +6,8 @@ import hashlib
 
 import pytest
 
-from levelhead.serve import exchange as exchange_module
-from levelhead.serve.protocol import (
+from levelhead.serve import limits
+from levelhead.serve.limits import (
     BODY_SECONDS,
     HEAD_SECONDS,
     LINGER_BYTES,
@@ -16,7 +16,9 @@ from levelhead.serve.protocol import (
     MOST_BODY_BYTES,
     MOST_HEAD_BYTES,
     REQUEST_SECONDS,
+    SLOW_SECONDS,
 )
+from levelhead.serve.protocol import HttpProtocol
 
 from .peer import HIGH_WATER, KEEP_ALIVE, Clock, Peer, chunked, live, request, settle
 
@@ -556,7 +558,7 @@ def test_answers_that_nobody_reads_do_not_pile_up():
         assert len(peer.app.served) == MOST_AHEAD + 2
         peer.pipe.taken = False
         await peer.send(*[request("GET", "/big", None)] * 3)
-        await clock.pass_(exchange_module.SLOW_SECONDS + 1)
+        await clock.pass_(SLOW_SECONDS + 1)
         assert peer.pipe.aborted
 
     live(scene)
@@ -567,7 +569,7 @@ def test_one_answer_that_nobody_reads_is_cut_off():
         peer = Peer()
         peer.pipe.taken = False
         await peer.send(request("GET", "/big", None))
-        await clock.pass_(exchange_module.SLOW_SECONDS + 1)
+        await clock.pass_(SLOW_SECONDS + 1)
         assert peer.pipe.aborted
 
     live(scene)
@@ -595,7 +597,7 @@ def test_a_stream_gives_a_client_up_that_reads_nothing():
         peer.app.piece, peer.app.pieces = b"x" * 100_000, 5
         peer.pipe.taken = False
         await peer.send(request("GET", "/stream", None))
-        await clock.pass_(exchange_module.SLOW_SECONDS + 1)
+        await clock.pass_(SLOW_SECONDS + 1)
         assert peer.pipe.aborted
         assert peer.app.cancelled == 1
         assert not peer.state.tasks
@@ -665,5 +667,56 @@ def test_a_vendors_own_status_is_handed_on(status: int, monkeypatch: pytest.Monk
         monkeypatch.setattr(peer.app, "serve", lambda exchange: exchange.reply(status, b"{}"))
         await peer.send(request())
         assert peer.statuses == [status]
+
+    live(scene)
+
+
+# --- many connections ---
+
+
+def test_connections_above_the_limit_are_told_so_and_then_cut():
+    async def scene(clock: Clock) -> None:
+        first = Peer(most=10)
+        others = [Peer(state=first.state, most=10) for _ in range(9)]
+        one_more = Peer(state=first.state, most=10)
+        assert one_more.statuses == [503]
+        assert one_more.answers[0].headers["connection"] == "close"
+        assert Peer(state=first.state, most=10).pipe.aborted
+        await settle()
+        await one_more.send(request())
+        await clock.pass_(LINGER_SECONDS + 1)
+        assert not one_more.open
+        await first.send(request())
+        assert first.statuses == [200]
+        others[0].leave()
+        late = Peer(state=first.state, most=10)
+        await late.send(request())
+        assert late.statuses == [200]
+
+    live(scene)
+
+
+@pytest.mark.parametrize("framing", ["content-length", "chunked"])
+def test_large_bodies_share_a_bounded_memory(framing: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(limits, "MOST_STORED_BYTES", 1_000_000)
+    body = b"x" * 400_000
+    whole = chunked(body, [50_000] * 8) if framing == "chunked" else request(body=body)
+
+    async def scene(clock: Clock) -> None:
+        first, second, third = Peer(), Peer(), Peer()
+        await first.send(whole[:-10])
+        await second.send(whole[:-10])
+        for read in range(0, len(whole), 50_000):
+            await third.send(whole[read : read + 50_000])
+        assert third.statuses == [503]
+        second.leave()
+        await first.send(whole[-10:])
+        assert first.statuses == [200]
+        fourth = Peer()
+        await fourth.send(whole)
+        assert fourth.answers[0].echo["size"] == len(body)
+        for peer in (third, fourth):
+            peer.leave()
+        assert HttpProtocol.stored == 0
 
     live(scene)

@@ -89,6 +89,17 @@ class TimeoutsEntry(Entry):
     total: Seconds = 600
 
 
+class LimitsEntry(Entry):
+    """What one worker process takes on at once; what comes beyond it waits `wait` seconds for its turn."""
+
+    in_flight: Count = 1000
+    in_flight_per_key: Count = 500
+    in_flight_per_upstream: Count = 500
+    waiting: Annotated[int, Field(ge=0)] = 1000
+    wait: Seconds = 10
+    connections: Count = 4000
+
+
 class KeyEntry(Entry):
     name: Name
     key_env: EnvName

@@ -33,6 +33,7 @@ class Config(e.Entry):
 
     server: e.ServerEntry = e.ServerEntry()
     timeouts: e.TimeoutsEntry = e.TimeoutsEntry()
+    limits: e.LimitsEntry = e.LimitsEntry()
     key_entries: tuple[e.KeyEntry, ...] = Field(default=(), alias="keys")
     tiers: tuple[e.Name, ...] = ("efficient", "strong")
     models: Mapping[e.Name, e.ModelEntry]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,14 +13,16 @@ from uuid import uuid4
 
 import orjson
 
-from ..errors import InvalidRequest, LevelheadError, ModelNotFound, NotFound
+from ..errors import InvalidRequest, LevelheadError, ModelNotFound, NotFound, Overloaded, StreamBroken
 from ..passage import Ask, Passage, Reply
 from ..router import Pipeline, explanation, frames
 from ..spend import as_json
 from ..types import Key
-from ..wire.errors import render_error
+from ..wire.errors import render_error, render_error_event
 from .access import Access
+from .drain import Drain
 from .exchange import JSON_HEAD, ClientGone, Exchange, Work
+from .gate import Gate
 
 log = logging.getLogger("levelhead.serve")
 
@@ -28,6 +31,8 @@ STREAM_HEAD = (
     b"cache-control: no-cache\r\n"
     b"x-accel-buffering: no\r\n"  # nginx in front must not hold events back
 )
+
+LAST_SECONDS = 5.0  # for what is still under way when the grace time is over
 
 Exposition = Callable[[str], Awaitable[tuple[bytes, str]]]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -45,11 +50,12 @@ class Route:
 class App:
     """`exchange.Application`. `exposition` renders `/metrics` for an Accept header."""
 
-    def __init__(self, pipeline: Pipeline, access: Access, exposition: Exposition) -> None:
+    def __init__(self, pipeline: Pipeline, access: Access, exposition: Exposition, gate: Gate | None = None) -> None:
         self._pipeline = pipeline
         self._access = access
         self._exposition = exposition
-        self.draining = False
+        self._gate = gate or Gate()
+        self.drain = Drain()
         self._routes: dict[str, dict[str, Route]] = {
             "/v1/chat/completions": {"POST": Route(self._chat, keyed=True)},
             "/v1/explain": {"POST": Route(self._explain, keyed=True)},
@@ -66,9 +72,10 @@ class App:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                self.drain.watch()
                 await send({"type": "lifespan.startup.complete"})
             else:
-                self.draining = True
+                await self.drain.settle(LAST_SECONDS)  # what was cancelled settles its account
                 await self._pipeline.aclose()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
@@ -76,7 +83,11 @@ class App:
     def greet(self, exchange: Exchange) -> None:
         exchange.route = route = self._route(exchange.method, exchange.path)
         if route.keyed:
+            if self.drain.begun:
+                exchange.keep_alive = False
+                raise Overloaded("This proxy is shutting down.", retry_after=1)
             exchange.key = self._access.key(exchange.headers)
+            self._check_room(exchange.key)
             if exchange.method == "POST":
                 self._access.require_json(exchange.headers)
 
@@ -106,10 +117,46 @@ class App:
         return route
 
     async def _guarded(self, exchange: Exchange, work: Work) -> None:
+        with self.drain:
+            try:
+                if exchange.key is None:
+                    await work
+                else:
+                    await self._in_turn(exchange.key, work)
+            except Exception as error:
+                self._fail(exchange, error)
+            except asyncio.CancelledError:
+                if not exchange.gone:  # the drain ran out of time, not the client
+                    self._break_off(exchange)
+                raise
+
+    def _check_room(self, key: Key) -> None:
+        try:
+            self._gate.check(key.name)
+        except Overloaded as error:
+            self._pipeline.turned_away(key, error)
+            raise
+
+    async def _in_turn(self, key: Key, work: Work) -> None:
+        try:
+            if (place := self._gate.enter(key.name)) is not None:
+                await self._gate.wait(key.name, place)
+        except BaseException as error:
+            work.close()
+            self._pipeline.turned_away(key, error)
+            raise
         try:
             await work
-        except Exception as error:
-            self._fail(exchange, error)
+        finally:
+            self._gate.leave(key.name)
+
+    def _break_off(self, exchange: Exchange) -> None:
+        exchange.keep_alive = False
+        if not exchange.started:
+            self.refuse(exchange, Overloaded("This proxy is shutting down.", retry_after=1))
+        elif not exchange.done:
+            exchange.write(render_error_event(StreamBroken("This proxy is shutting down."), "chat"))
+            exchange.end()
 
     def _fail(self, exchange: Exchange, error: Exception) -> None:
         if not isinstance(error, LevelheadError | ClientGone):
@@ -172,7 +219,7 @@ class App:
         exchange.reply(200, b'{"status":"ok"}')
 
     def _readyz(self, exchange: Exchange) -> None:
-        if self.draining:
+        if self.drain.begun:
             exchange.reply(503, b'{"status":"draining"}')
         else:
             exchange.reply(200, b'{"status":"ready"}')

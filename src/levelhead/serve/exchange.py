@@ -9,11 +9,10 @@ from typing import Any, Protocol
 
 from ..errors import LevelheadError
 from ..types import Key
+from .limits import SLOW_SECONDS
 
 JSON_HEAD = b"content-type: application/json\r\n"
 _STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
-
-SLOW_SECONDS = 120.0  # how long a client may leave unread what it was sent
 
 Work = Coroutine[Any, Any, None]
 
@@ -56,7 +55,7 @@ class Exchange:
 
     __slots__ = (
         "_chunked", "_connection", "_head", "body", "complete", "cut", "done", "gone", "headers", "keep_alive", "key",
-        "method", "modern", "parts", "path", "raw", "refusal", "route", "size", "started", "task",
+        "method", "modern", "parts", "path", "raw", "refusal", "route", "size", "started", "stored", "task",
     )  # fmt: skip
 
     def __init__(
@@ -70,6 +69,7 @@ class Exchange:
         self.body = b""
         self.parts: list[bytes] = []
         self.size = 0  # bytes of the body so far
+        self.stored = 0  # bytes of it that its connection has accounted for
         self.raw = 0  # bytes that these took on their way
         self.complete = False  # the whole request is in, or as much of it as will be read
         self.cut = False  # the rest of it is not read

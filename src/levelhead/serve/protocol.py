@@ -1,11 +1,8 @@
 """HTTP/1.1 as the proxy needs it: a protocol for uvicorn's server, with httptools as its parser.
 
-uvicorn opens the sockets, handles signals, supervises workers and drains; its own protocols cost four times as much CPU
-a request as this one (`benchmarks/client_cost.py`), because ASGI wants a task, two events and three dicts for each.
-Here what can be answered at once is answered in the parser's callback, and an answer is one write.
-
-Everything a client may do is bounded: the size of its headers and its body, how long it takes to send them, how many
-requests it sends ahead, and how much of an answer it leaves unread.
+uvicorn opens the sockets, handles signals and supervises workers; its own protocols cost four times as much CPU a
+request as this one (`benchmarks/client_cost.py`), because ASGI wants a task, two events and three dicts for each. Here
+what can be answered at once is answered in the parser's callback, in one write. `limits.py` bounds what clients may do.
 """
 
 from __future__ import annotations
@@ -19,30 +16,20 @@ import httptools
 import uvicorn
 from uvicorn.server import ServerState
 
-from ..errors import BodyTooLarge, HeadersTooLarge, InvalidRequest, LevelheadError, RequestTimeout
-from . import head
-from .exchange import SLOW_SECONDS, Application, Exchange, Work
+from ..errors import BodyTooLarge, HeadersTooLarge, InvalidRequest, LevelheadError, Overloaded, RequestTimeout
+from . import head, limits
+from .exchange import Application, Exchange, Work
 
 log = logging.getLogger("levelhead.serve")
 
-MOST_HEAD_BYTES = 65_536  # request line and headers
-MOST_BODY_BYTES = 16 * 1024 * 1024
-MOST_REFUSED_BYTES = 65_536  # of a body that is read although its headers are enough to refuse the request
-MOST_PADDING = 8  # bytes of chunk sizes, extensions and trailers for each byte of a body, beyond MOST_HEAD_BYTES
-MOST_AHEAD = 8  # requests that wait behind one that is being answered
-HEAD_SECONDS = 30.0  # from the first byte of a request to the end of its headers
-BODY_SECONDS = 60.0  # without a byte of the body
-REQUEST_SECONDS = 600.0  # for all of it
-# How long and how much more of a body that was refused is taken in: who writes into a closed connection never reads.
-LINGER_SECONDS = 5.0
-LINGER_BYTES = 64 * 1024 * 1024
-
-_TOO_LARGE = f"The headers have more than {MOST_HEAD_BYTES:,} bytes."
+_TOO_LARGE = f"The headers have more than {limits.MOST_HEAD_BYTES:,} bytes."
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class HttpProtocol(asyncio.Protocol):
     """One connection of a client. Requests are answered in the order in which they came."""
+
+    stored = 0  # bytes of large bodies in this process
 
     def __init__(
         self,
@@ -53,6 +40,7 @@ class HttpProtocol(asyncio.Protocol):
     ) -> None:
         self._app = cast(Application, config.loaded_app)
         self._keep_alive_seconds = config.timeout_keep_alive
+        self._most_connections = config.limit_concurrency
         self._state = server_state
         self._loop = _loop or asyncio.get_running_loop()
         self._queue: deque[Exchange] = deque()  # the first one is being answered
@@ -82,8 +70,14 @@ class HttpProtocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one by behaviour, not by class
         self._parser: Any = httptools.HttpRequestParser(self)
-        self._state.connections.add(cast(Any, self))
         self._wait(self._keep_alive_seconds)
+        self._state.connections.add(cast(Any, self))
+        crowd, most = len(self._state.connections), self._most_connections
+        if most is not None and crowd > most:
+            if crowd > 1.1 * most:  # those that are being told so have their bound, too
+                self.abort()
+            else:
+                self._refuse_rest(Overloaded("Too many connections.", retry_after=1))
 
     def data_received(self, data: bytes) -> None:
         if self._closing:
@@ -100,19 +94,21 @@ class HttpProtocol(asyncio.Protocol):
             self._refuse_rest(InvalidRequest("This is not HTTP/1.1.", code="invalid_http"))
         if self._head_bytes is not None:
             self._head_bytes += len(data)
-            if self._head_bytes > MOST_HEAD_BYTES:
+            if self._head_bytes > limits.MOST_HEAD_BYTES:
                 self._refuse_rest(HeadersTooLarge(_TOO_LARGE))
         elif (exchange := self._reading) is not None:
             exchange.raw += len(data)
-            if exchange.raw > exchange.size * MOST_PADDING + MOST_HEAD_BYTES + MOST_PADDING * self._arrived:
+            if (
+                exchange.raw
+                > exchange.size * limits.MOST_PADDING + limits.MOST_HEAD_BYTES + limits.MOST_PADDING * self._arrived
+            ):
                 self._refuse_rest(InvalidRequest("The body is mostly padding.", code="invalid_http"))
-            self._wait(BODY_SECONDS)
+            self._wait(limits.BODY_SECONDS)
 
     def _parse(self, data: bytes) -> None:
-        """An upgrade is declined by answering as if nobody had asked (RFC 9110, 7.8).
+        """An upgrade is declined by answering as if nobody had asked (RFC 9110, 7.8): the JDK's client always asks.
 
-        The JDK's HTTP client asks with every request of a plain connection. The parser takes what is behind such a
-        request for the other protocol's: another one takes over at its body.
+        The parser takes what is behind such a request for the other protocol's: another one takes over at its body.
         """
         while True:
             try:
@@ -136,6 +132,7 @@ class HttpProtocol(asyncio.Protocol):
             self._timer.cancel()
         self.resume_writing()
         for exchange in self._queue:
+            self._release(exchange)
             exchange.gone = True
             if exchange.task is not None:
                 self._loop.call_soon(exchange.task.cancel)  # not before its first step: it accounts for itself
@@ -166,8 +163,8 @@ class HttpProtocol(asyncio.Protocol):
         self._url = b""
         self._headers = {}
         self._begun, self._head_bytes = self._arrived, -self._arrived
-        self._limit = self._loop.time() + REQUEST_SECONDS
-        self._wait(HEAD_SECONDS)
+        self._limit = self._loop.time() + limits.REQUEST_SECONDS
+        self._wait(limits.HEAD_SECONDS)
 
     def on_url(self, url: bytes) -> None:
         if self._head_bytes is not None:
@@ -201,14 +198,14 @@ class HttpProtocol(asyncio.Protocol):
         self._state.total_requests += 1
         declared = int(headers.get("content-length") or 0)  # the parser has seen that it is a number
         try:
-            if most > MOST_HEAD_BYTES and head.size(self._url, headers) > MOST_HEAD_BYTES:
+            if most > limits.MOST_HEAD_BYTES and head.size(self._url, headers) > limits.MOST_HEAD_BYTES:
                 raise HeadersTooLarge(_TOO_LARGE)
             self._app.greet(exchange)
-            if declared > MOST_BODY_BYTES:
-                raise BodyTooLarge(f"The body has {declared:,} bytes; the most is {MOST_BODY_BYTES:,}.")
+            if declared > limits.MOST_BODY_BYTES:
+                raise BodyTooLarge(f"The body has {declared:,} bytes; the most is {limits.MOST_BODY_BYTES:,}.")
         except LevelheadError as error:
             exchange.refusal = error
-            if "expect" in headers or declared > MOST_REFUSED_BYTES:
+            if "expect" in headers or declared > limits.MOST_REFUSED_BYTES:
                 self._refuse_now(exchange)
             return
         if "expect" in headers and exchange is self._queue[0]:
@@ -219,13 +216,28 @@ class HttpProtocol(asyncio.Protocol):
         if exchange is None:
             return
         exchange.size += len(piece)
-        if exchange.refusal is None and exchange.size <= MOST_BODY_BYTES:
+        if exchange.size > limits.LARGE_BODY_BYTES and exchange.refusal is None:
+            self._store(exchange)
+        if exchange.refusal is None and exchange.size <= limits.MOST_BODY_BYTES:
             exchange.parts.append(piece)
         elif exchange.refusal is None:
-            exchange.refusal = BodyTooLarge(f"The body has more than {MOST_BODY_BYTES:,} bytes.")
+            exchange.refusal = BodyTooLarge(f"The body has more than {limits.MOST_BODY_BYTES:,} bytes.")
             self._refuse_now(exchange)
-        elif exchange.size > MOST_REFUSED_BYTES:
+        elif exchange.size > limits.MOST_REFUSED_BYTES:
             self._refuse_now(exchange)
+
+    def _store(self, exchange: Exchange) -> None:
+        """Accounts for a large body; small ones aren't worth it. Refuses it where there is no more memory for such."""
+        HttpProtocol.stored += exchange.size - exchange.stored
+        exchange.stored = exchange.size
+        if HttpProtocol.stored > limits.MOST_STORED_BYTES:
+            exchange.refusal = Overloaded("Too many large requests at once.", retry_after=1)
+            self._release(exchange)
+            self._refuse_now(exchange)
+
+    def _release(self, exchange: Exchange) -> None:
+        HttpProtocol.stored -= exchange.stored
+        exchange.stored = 0
 
     def on_message_complete(self) -> None:
         if self._framing is not None:
@@ -240,7 +252,7 @@ class HttpProtocol(asyncio.Protocol):
         exchange.body = parts[0] if len(parts) == 1 else b"".join(parts)
         if exchange is self._queue[0]:
             self._next()
-        elif len(self._queue) > MOST_AHEAD:
+        elif len(self._queue) > limits.MOST_AHEAD:
             self._hold()
 
     # --- answers, one after the other ---
@@ -249,7 +261,7 @@ class HttpProtocol(asyncio.Protocol):
         """Answers the requests that are in, until one takes time or the client is slow to read."""
         while self._queue and (exchange := self._queue[0]).complete and exchange.task is None:
             if self.writable is not None:
-                self._wait(SLOW_SECONDS)
+                self._wait(limits.SLOW_SECONDS)
                 return
             if self._reading is None and self._head_bytes is None:
                 self._due = 0.0
@@ -276,6 +288,8 @@ class HttpProtocol(asyncio.Protocol):
     def finished(self, exchange: Exchange) -> None:
         """An exchange is over; the next one may have been waiting."""
         self._queue.popleft()
+        if exchange.stored:
+            self._release(exchange)
         if self._transport.is_closing():
             return
         if not exchange.keep_alive:
@@ -344,9 +358,9 @@ class HttpProtocol(asyncio.Protocol):
     def _linger(self) -> None:
         """Takes in what is still on its way: who writes into a closed connection never reads the answer."""
         self._closing = True
-        self._lingering = LINGER_BYTES
+        self._lingering = limits.LINGER_BYTES
         self._read_on()
-        self._wait(LINGER_SECONDS)
+        self._wait(limits.LINGER_SECONDS)
 
     def _linger_on(self, data: bytes) -> None:
         self._lingering -= len(data)

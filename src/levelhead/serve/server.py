@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import signal
 import socket
 import sys
@@ -23,13 +24,15 @@ from ..errors import ConfigError, LevelheadError
 from ..observe import configure_logging, prepare_multiprocess, worker_exited
 from .access import Access
 from .app import App
+from .gate import Bounds, Gate
 from .protocol import HttpProtocol
 
 LOG_LEVEL = "LEVELHEAD_LOG"  # "info" writes a line for each request
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-DRAIN_SECONDS = 30
+CLOSE_SECONDS = 2  # for connections to close after the drain
 KEEP_ALIVE_SECONDS = 75
 READY_WITHIN = 60.0
+SPARE_DESCRIPTORS = 64  # files, stores, the listener
 
 
 def run(config: Config, *, host: str, port: int, workers: int = 1, file: Path | None = None) -> None:
@@ -45,13 +48,13 @@ def run(config: Config, *, host: str, port: int, workers: int = 1, file: Path | 
     if config.simulated:
         print("levelhead: no model is configured; the simulated pair answers", file=sys.stderr)
     if workers == 1:
-        _Server(_settings(create_app(config)), url).run([listener])
+        _Server(_settings(create_app(config), config), url).run([listener])
         return
     with tempfile.TemporaryDirectory(prefix="levelhead-metrics-") as directory:
         prepare_multiprocess(Path(directory))
         if file is not None:
             os.environ[VARIABLE] = str(file.absolute())
-        settings = _settings("levelhead.serve.server:worker", workers=workers)
+        settings = _settings("levelhead.serve.server:worker", config, workers=workers)
         threading.Thread(target=_announce_when_ready, args=(url,), daemon=True).start()
         supervisor = _Supervisor(settings, [listener])
         supervisor.run()
@@ -69,7 +72,9 @@ def create_app(config: Config) -> App:
         admin=config.secret(config.server.admin_key_env),
         metrics=config.secret(config.server.metrics_token_env),
     )
-    return App(house.pipeline, access, house.metrics.exposition)
+    limits = config.limits
+    gate = Gate(Bounds(limits.in_flight, limits.in_flight_per_key, limits.waiting, limits.wait))
+    return App(house.pipeline, access, house.metrics.exposition, gate)
 
 
 def worker() -> App:
@@ -122,7 +127,7 @@ def _log_level() -> str:
     return level
 
 
-def _settings(app: App | str, workers: int = 1) -> uvicorn.Config:
+def _settings(app: App | str, config: Config, workers: int = 1) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         factory=isinstance(app, str),
@@ -136,8 +141,18 @@ def _settings(app: App | str, workers: int = 1) -> uvicorn.Config:
         proxy_headers=False,  # nothing here trusts or needs a forwarded address
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_graceful_shutdown=CLOSE_SECONDS,
+        limit_concurrency=_connections(config.limits.connections),
     )
+
+
+def _connections(most: int) -> int:
+    """As many as there are descriptors for: each may need another one upstream. Raises the soft limit to the hard."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    return most if soft == resource.RLIM_INFINITY else max(1, min(most, (soft - SPARE_DESCRIPTORS) // 2))
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -30,7 +30,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from ..errors import UpstreamError, UpstreamRefused, UpstreamTimeout, UpstreamUnavailable
+from ..errors import UpstreamBusy, UpstreamError, UpstreamRefused, UpstreamTimeout, UpstreamUnavailable
 from ..ports import AnswerStream, Observer, Upstream
 from ..types import Answer, Attempt, Call, Model
 from .health import Health
@@ -120,7 +120,8 @@ class Attempts:
             answer = await ask(call)
         except UpstreamError as error:
             refused = isinstance(error, UpstreamRefused)
-            self._health.record(name, refused, retry_after=error.retry_after)
+            if not isinstance(error, UpstreamBusy):
+                self._health.record(name, refused, retry_after=error.retry_after)
             outcome = "refused" if refused else "timeout" if isinstance(error, UpstreamTimeout) else "error"
             self._note(Attempt(name, outcome, _code(error), self._clock() - began))  # type: ignore[arg-type]
             raise

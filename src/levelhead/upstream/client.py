@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from urllib.parse import SplitResult, quote, urlsplit
 
 from .._version import __version__
-from ..errors import InvalidRequest, UpstreamError, UpstreamUnavailable
+from ..errors import InvalidRequest, UpstreamBusy, UpstreamError, UpstreamUnavailable
 from .connection import Connection, Dropped
 from .limits import Limits, Timeouts
 from .response import Response
@@ -32,6 +32,8 @@ class Origin:
     tls: bool
     proxy: SplitResult | None = None
     free: list[Connection] = field(default_factory=list)
+    open: set[Connection] = field(default_factory=set)  # free or in use
+    opening: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,11 +134,15 @@ class HttpClient:
                 origin.free.append(connection)
 
         def lost(connection: Connection) -> None:
+            origin.open.discard(connection)
             self._connections.discard(connection)
             if connection in origin.free:
                 origin.free.remove(connection)
 
+        if self._crowded(origin, loop):
+            raise UpstreamBusy
         connection = Connection(loop, self._limits, self._timeouts, free, lost)
+        origin.opening += 1
         try:
             async with asyncio.timeout(max(0.0, min(self._timeouts.connect, deadline - loop.time()))):
                 await self._connect(origin, loop, connection)
@@ -147,8 +153,19 @@ class HttpClient:
         except (OSError, ssl.SSLError) as error:
             reason = f"no connection to the upstream ({type(error).__name__})"
             raise UpstreamUnavailable(reason, code="upstream_unreachable") from None
+        finally:
+            origin.opening -= 1
+        if not connection.usable:
+            raise Dropped
         self._connections.add(connection)
+        origin.open.add(connection)
         return connection
+
+    def _crowded(self, origin: Origin, loop: asyncio.AbstractEventLoop) -> bool:
+        most = self._limits.connections - origin.opening
+        if len(origin.open) >= most:  # those of an event loop that has ended were never told that they are closed
+            origin.open = {known for known in origin.open if known.loop is loop}
+        return len(origin.open) >= most
 
     async def _connect(self, origin: Origin, loop: asyncio.AbstractEventLoop, connection: Connection) -> None:
         context = self._tls_context() if origin.tls else None

@@ -21,5 +21,6 @@ class Limits:
     head_bytes: int = 65_536
     body_bytes: int = 67_108_864
     high_water: int = 262_144
+    connections: int = 500  # open to each origin at once: one for each call
     idle_connections: int = 256  # kept for each origin
     idle_seconds: float = 30.0
