@@ -113,7 +113,9 @@ class Caller:
 
     async def _ask(self, passage: Passage, attempts: Attempts, model: Model, cap: int) -> Answer | AnswerStream:
         upstream = self._upstreams[model.wire]
-        call = Call(passage.chat, model, cap, attempts.remaining, passage.id)
+        headers = passage.forward_headers if model.wire == "anthropic" else ()
+        passage.repairs = {}
+        call = Call(passage.chat, model, cap, attempts.remaining, passage.id, headers, passage.repairs)
         began = perf_counter()
         try:
             if passage.chat.stream:

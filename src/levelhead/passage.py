@@ -92,6 +92,8 @@ class Passage:
     usage: Usage = field(default_factory=Usage)
     cost_usd: float = 0.0
     baseline_usd: float = 0.0
+    forward_headers: tuple[tuple[str, str], ...] = ()  # the client's own for its vendor
+    repairs: dict[str, int] = field(default_factory=dict)  # what of the history had to be mended, by kind
 
     @property
     def decided(self) -> Decision:
@@ -101,7 +103,7 @@ class Passage:
 
 @dataclass(slots=True)
 class Reply:
-    """An answer: whole (`body`, a chat.completion as JSON), or `chunks` of a stream. `head`: its header lines.
+    """An answer: whole (`body`, JSON in the client's dialect), or `chunks` of a stream. `head`: its header lines.
 
     Close `chunks` when the client leaves: that cancels the upstream and settles what was produced.
     """
@@ -129,6 +131,8 @@ def reply_head(passage: Passage, *, remaining_usd: float | None) -> bytes:
         )
     if passage.decision is not None:
         head += b"x-levelhead-expected-cost-usd: %.9f\r\n" % passage.decision.expected_cost_usd
+    if passage.chat.dialect == "messages":
+        head += b"request-id: req_%b\r\n" % passage.id[4:].encode()
     if remaining_usd is not None:
         head += b"x-levelhead-budget-remaining-usd: %.9f\r\n" % remaining_usd
     if not passage.chat.stream:
@@ -170,6 +174,7 @@ def record(passage: Passage, outcome: Ending, error_code: str = "") -> Record:
         total_seconds=total,
         error_code=error_code,
         slot_label=_slot_label(passage),
+        repairs=passage.repairs,
     )
 
 

@@ -1,6 +1,6 @@
 """The pipeline: nine steps from a client's bytes to an answer in its dialect.
 
-1 read        `wire.chat`      what does the client ask?
+1 read        `wire.dialects`  what does the client ask?
 2 recognise   `wire.identity`  which key, run, slot, session?
 3 recall      `cache`          did we answer exactly this before?
 4 assess      `difficulty`     how hard, and how likely is each model to serve it well?
@@ -8,7 +8,7 @@
 6 reserve     `spend`          is the worst case covered?
 7 call        `upstream`       ask, retry, fall back; never after the first byte went out
 8 settle      `spend`          real usage -> cost, metrics, cache
-9 render      `wire.chat`      the client's own dialect, with `x-levelhead-*` headers
+9 render      `wire.dialects`  the client's own dialect, with `x-levelhead-*` headers
 
 Steps 4 and 5 are spelled out in `deciding.py`, 6 to 8 in `calling.py`.
 """
@@ -27,12 +27,13 @@ from .deciding import Decider, Question
 from .errors import LevelheadError, PermissionDenied, StreamBroken, UpstreamError
 from .passage import Ask, Ending, Passage, Reply, record, reply_head, unread
 from .ports import AnswerStream, Ledger, Observer, ResponseCache, Upstream
-from .spend import belongs_to, scopes_for
+from .spend import belongs_to, estimate_input, scopes_for
 from .types import (
     NANOS_PER_USD,
     Answer,
     Balance,
     Budget,
+    Call,
     Chunk,
     Decision,
     Identity,
@@ -43,9 +44,9 @@ from .types import (
     Slot,
     Wire,
 )
-from .upstream import Health
-from .wire import chat as codec
-from .wire.errors import render_error_event
+from .upstream import AnthropicUpstream, Health
+from .wire.chat import Collector
+from .wire.dialects import DIALECTS
 from .wire.identity import Target, identify, resolve_model
 from .wire.usage import estimate_usage
 
@@ -133,6 +134,17 @@ class Pipeline:
         passage = self._open(ask, default_model="auto")
         return self._decide(passage), passage.identity
 
+    async def count(self, ask: Ask) -> int:
+        """About how many input tokens a request has: the vendor's count where it gives one. Spends nothing."""
+        passage = self._open(ask, default_model="auto")
+        model = self._decide(passage).model
+        upstream = self._rooms.upstreams[model.wire]
+        if isinstance(upstream, AnthropicUpstream):
+            call = Call(passage.chat, model, 1, self._rooms.timeout, forward_headers=passage.forward_headers)
+            if (counted := await upstream.count(call)) is not None:
+                return counted
+        return estimate_input(passage.chat)
+
     def model_names(self, key: Key) -> Iterator[tuple[str, str]]:
         """(name, owner) of everything that `key` may send as `model`."""
         rooms = self._rooms
@@ -163,7 +175,7 @@ class Pipeline:
 
     def _open(self, ask: Ask, default_model: str | None = None) -> Passage:
         rooms, key = self._rooms, ask.key
-        chat = codec.read_request(ask.raw, default_model=default_model)
+        chat = DIALECTS[ask.dialect].read_request(ask.raw, default_model=default_model)
         target = resolve_model(
             chat.model, models=rooms.models, tiers=rooms.tiers, slots=rooms.slots, aliases=rooms.aliases
         )
@@ -173,6 +185,8 @@ class Pipeline:
         slot = rooms.slots.get(who.slot) if who.slot else None
         passage = Passage(key, rooms.clock(), chat, target, who, slot)
         passage.scopes = scopes_for(rooms.budgets, who)
+        if ask.dialect == "messages":
+            passage.forward_headers = tuple((n, v) for n, v in ask.headers.items() if n.startswith("anthropic-"))
         return passage
 
     # 3 recall
@@ -191,6 +205,7 @@ class Pipeline:
             slot=passage.identity.slot,
             models=self._pool(target)[1],
             pinned=None if target.kind == "auto" else target.name,
+            headers=passage.forward_headers,
         )
         if not use.read:
             return None
@@ -210,7 +225,7 @@ class Pipeline:
         chat = passage.chat
         if not chat.stream:
             return Reply(passage, self._head(passage), body=entry.body)
-        chunks = codec.answer_chunks(Answer(entry.completion(), entry.usage, entry.finish), chat)
+        chunks = DIALECTS[chat.dialect].replay(entry.body, entry.usage, entry.finish, chat)
         return Reply(passage, self._head(passage), chunks=_once(chunks))
 
     # 4 assess, 5 decide
@@ -254,7 +269,7 @@ class Pipeline:
 
     async def _finish(self, passage: Passage, answer: Answer, seat: Seat[Entry] | None) -> Reply:
         await self._caller.charge(passage, answer.usage)
-        body = codec.render_answer(answer)
+        body = DIALECTS[passage.chat.dialect].render_answer(answer, passage.chat)
         self._store(passage, answer, body, seat)
         self._rooms.observer.finished(record(passage, "ok"))
         return Reply(passage, self._head(passage), body=body)
@@ -265,7 +280,7 @@ class Pipeline:
         """Passes chunks on; settles, stores and reports when the stream ends in whatever way."""
         ending: Ending = "cancelled"
         code = ""
-        collector = codec.Collector() if passage.cache_key is not None else None
+        collector = Collector() if passage.cache_key is not None else None
         began = perf_counter()
         try:
             async for chunks in stream:
@@ -275,8 +290,8 @@ class Pipeline:
                 yield chunks
             ending = "ok"
             if collector is not None:
-                answer = collector.answer()
-                self._store(passage, answer, codec.render_answer(answer), seat)
+                answer, chat = collector.answer(), passage.chat
+                self._store(passage, answer, DIALECTS[chat.dialect].render_answer(answer, chat), seat)
         except LevelheadError as error:
             ending, code = "error", error.code or error.openai_type
             if passage.model is not None:
@@ -323,20 +338,20 @@ async def frames(reply: Reply) -> AsyncGenerator[bytes, None]:
     """A stream as it goes out. A failure after the first byte becomes an error event: nothing else can be said then."""
     passage = reply.passage
     assert reply.chunks is not None
-    include_usage = passage.chat.include_usage
+    writer = DIALECTS[passage.chat.dialect].writer(passage.chat)
     try:
         async for chunks in reply.chunks:
-            frame = codec.render_chunks(chunks, include_usage=include_usage, cost_usd=passage.cost_usd)
-            if frame:
+            if frame := writer.write(chunks, passage.cost_usd):
                 yield frame
-        yield codec.DONE
+        if frame := writer.end():
+            yield frame
     except StreamBroken as error:
-        yield render_error_event(error, passage.chat.dialect)
+        yield writer.fail(error)
     finally:
         await reply.chunks.aclose()
 
 
-def _collect(collector: codec.Collector | None, chunks: list[Chunk]) -> codec.Collector | None:
+def _collect(collector: Collector | None, chunks: list[Chunk]) -> Collector | None:
     """None from the first deltas on that don't fit together: the client still gets them, the cache doesn't."""
     if collector is not None:
         try:

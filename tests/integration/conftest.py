@@ -80,6 +80,21 @@ def sdk(running_sdk: Sdk, proxy: Proxy, vendors: Vendors) -> Sdk:
 
 
 @pytest.fixture(scope="session")
+def running_anthropic() -> Iterator[Sdk]:
+    if not SDK_PYTHON.exists():
+        pytest.skip("no .venv-sdk: `make test` builds it from sdk.lock")
+    with Sdk(SDK_PYTHON, Path(__file__).with_name("anthropic_driver.py")) as sdk:
+        assert sdk.version.split(".")[0] == "2"
+        yield sdk
+
+
+@pytest.fixture
+def anthropic(running_anthropic: Sdk, proxy: Proxy, vendors: Vendors) -> Sdk:
+    """Anthropic's own SDK."""
+    return running_anthropic.at(proxy.url, "sk-team")
+
+
+@pytest.fixture(scope="session")
 def running_older_sdk() -> Iterator[Sdk]:
     """The one that litellm pins, in this environment."""
     with Sdk(Path(sys.executable)) as sdk:

@@ -85,9 +85,9 @@ class Heard:
 class Sdk:
     """A process that holds the SDK's clients. `at` says where they point."""
 
-    def __init__(self, python: Path) -> None:
+    def __init__(self, python: Path, driver: Path = DRIVER) -> None:
         self._process = subprocess.Popen(
-            [str(python), str(DRIVER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={}
+            [str(python), str(driver)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={}
         )
         self.version: str = self._line()["version"]
         self._where: dict[str, str] = {}
@@ -98,11 +98,15 @@ class Sdk:
         return bound
 
     def ask(self, op: str, mode: str = "sync", *, retries: int = 0, **ask: Any) -> Heard:
+        return Heard(self.said(op, mode, retries=retries, **ask))
+
+    def said(self, op: str, mode: str = "sync", *, retries: int = 0, **ask: Any) -> dict[str, Any]:
+        """The driver's own line."""
         line = json.dumps({"op": op, "mode": mode, "retries": retries, **self._where, **ask})
         assert self._process.stdin is not None
         self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
-        return Heard(self._line())
+        return self._line()
 
     def create(self, mode: str = "sync", *, retries: int = 0, said: str = "hello", **fields: Any) -> Heard:
         """`chat.completions.create`; `said` is the user's message, unless `fields` has messages of its own."""

@@ -37,9 +37,16 @@ def test_an_answer_passes_byte_for_byte() -> None:
     assert answer.finish == "stop"
 
 
-@pytest.mark.parametrize("finish", ["length", "tool_calls", "content_filter", "insufficient_system_resource"])
+@pytest.mark.parametrize("finish", ["length", "tool_calls", "content_filter"])
 def test_the_vendors_own_reason_is_kept(finish: str) -> None:
     assert read_answer(orjson.dumps(answer_body(finish=finish))).finish == finish
+
+
+def test_an_answer_that_ran_out_of_resources_is_asked_for_again() -> None:
+    with pytest.raises(UpstreamUnavailable) as raised:
+        read_answer(orjson.dumps(answer_body(finish="insufficient_system_resource")))
+    assert raised.value.retryable
+    assert raised.value.code == "insufficient_system_resource"
 
 
 @pytest.mark.parametrize(

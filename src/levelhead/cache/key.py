@@ -77,7 +77,8 @@ def cache_key(
     headers that travel upstream (`anthropic-beta`). Fields that levelhead doesn't know count. A top-level 1 equals 1.0.
     Raises `InvalidRequest` for a body that isn't JSON or nests deeper than 250 levels.
     """
-    body = {name: _number(value) for name, value in chat.body.items() if name not in _IMMATERIAL}
+    asked = chat.body if chat.source is None else chat.source
+    body = {name: _number(value) for name, value in asked.items() if name not in _IMMATERIAL}
     what = (_SCHEME, chat.dialect, tenant, slot, sorted(models), pinned, sorted(headers), body)
     try:
         canonical = orjson.dumps(what, option=orjson.OPT_SORT_KEYS)

@@ -18,6 +18,7 @@ FIELD_OF_NEED = {
     Need.CHOICES: "n",
     Need.LOGPROBS: "logprobs",
     Need.LOGIT_BIAS: "logit_bias",
+    Need.ANTHROPIC: "tools",
 }
 
 

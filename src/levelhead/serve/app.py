@@ -17,7 +17,8 @@ from ..errors import InvalidRequest, LevelheadError, ModelNotFound, NotFound, Ov
 from ..passage import Ask, Passage, Reply
 from ..router import Pipeline, explanation, frames
 from ..spend import as_json
-from ..types import Key
+from ..types import Dialect, Key
+from ..wire.dialects import dialect_of
 from ..wire.errors import render_error, render_error_event
 from .access import Access
 from .drain import Drain
@@ -45,6 +46,7 @@ class Route:
 
     handle: Callable[[Exchange], Work | None]
     keyed: bool = False
+    dialect: Dialect = "chat"
 
 
 class App:
@@ -57,10 +59,13 @@ class App:
         self._gate = gate or Gate()
         self.drain = Drain()
         self._routes: dict[str, dict[str, Route]] = {
-            "/v1/chat/completions": {"POST": Route(self._chat, keyed=True)},
+            "/v1/chat/completions": {"POST": Route(self._ask, keyed=True)},
+            "/v1/messages": {"POST": Route(self._ask, keyed=True, dialect="messages")},
+            "/v1/messages/count_tokens": {"POST": Route(self._count, keyed=True, dialect="messages")},
             "/v1/explain": {"POST": Route(self._explain, keyed=True)},
             "/v1/models": {"GET": Route(self._models, keyed=True)},
             "/v1/budgets": {"GET": Route(self._budgets)},
+            "/": {"GET": Route(self._root)},
             "/healthz": {"GET": Route(self._healthz)},
             "/readyz": {"GET": Route(self._readyz)},
             "/metrics": {"GET": Route(self._metrics)},
@@ -100,7 +105,7 @@ class App:
         return None if work is None else self._guarded(exchange, work)
 
     def refuse(self, exchange: Exchange, error: LevelheadError) -> None:
-        status, headers, body = render_error(error, "chat", "req_" + uuid4().hex[:24])
+        status, headers, body = render_error(error, _dialect(exchange.path), "req_" + uuid4().hex[:24])
         lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
         head = "".join(lines).encode("ascii")
         exchange.reply(status, body, head if "content-type" in headers else head + JSON_HEAD)
@@ -155,7 +160,8 @@ class App:
         if not exchange.started:
             self.refuse(exchange, Overloaded("This proxy is shutting down.", retry_after=1))
         elif not exchange.done:
-            exchange.write(render_error_event(StreamBroken("This proxy is shutting down."), "chat"))
+            error = StreamBroken("This proxy is shutting down.")
+            exchange.write(render_error_event(error, _dialect(exchange.path)))
             exchange.end()
 
     def _fail(self, exchange: Exchange, error: Exception) -> None:
@@ -168,8 +174,9 @@ class App:
         else:
             self.refuse(exchange, error)
 
-    def _chat(self, exchange: Exchange) -> Work | None:
-        admitted = self._pipeline.admit(Ask(exchange.body, exchange.headers, _key(exchange)))
+    def _ask(self, exchange: Exchange) -> Work | None:
+        dialect = exchange.route.dialect
+        admitted = self._pipeline.admit(Ask(exchange.body, exchange.headers, _key(exchange), dialect))
         if isinstance(admitted, Passage):
             return self._answer(exchange, admitted)
         if admitted.chunks is not None:
@@ -193,13 +200,20 @@ class App:
                     await exchange.drain()
         exchange.end()
 
+    async def _count(self, exchange: Exchange) -> None:
+        counted = await self._pipeline.count(Ask(exchange.body, exchange.headers, _key(exchange), "messages"))
+        exchange.reply(200, orjson.dumps({"input_tokens": counted}))
+
     def _explain(self, exchange: Exchange) -> None:
-        decision, _ = self._pipeline.explain(Ask(exchange.body, exchange.headers, _key(exchange)))
+        dialect = dialect_of(exchange.body, exchange.headers)
+        decision, _ = self._pipeline.explain(Ask(exchange.body, exchange.headers, _key(exchange), dialect))
         exchange.reply(200, orjson.dumps(explanation(decision)))
 
     def _models(self, exchange: Exchange) -> None:
+        """For clients of either vendor: each finds the fields of its own."""
         cards = [_card(name, owner) for name, owner in self._pipeline.model_names(_key(exchange))]
-        exchange.reply(200, orjson.dumps({"object": "list", "data": cards}))
+        ends = {"has_more": False, "first_id": cards[0]["id"], "last_id": cards[-1]["id"]}
+        exchange.reply(200, orjson.dumps({"object": "list", "data": cards, **ends}))
 
     def _model(self, exchange: Exchange) -> None:
         wanted = exchange.path.removeprefix("/v1/models/")
@@ -214,6 +228,10 @@ class App:
         key = None if self._access.is_admin(exchange.headers) else self._access.key(exchange.headers)
         shown = [as_json(balance) for balance in self._pipeline.balances(key)]
         exchange.reply(200, orjson.dumps({"budgets": shown}))
+
+    def _root(self, exchange: Exchange) -> None:
+        """What agents knock at before they speak."""
+        exchange.reply(200, b'{"name":"levelhead"}')
 
     def _healthz(self, exchange: Exchange) -> None:
         exchange.reply(200, b'{"status":"ok"}')
@@ -244,10 +262,23 @@ def _key(exchange: Exchange) -> Key:
 
 
 def _card(name: str, owner: str) -> dict[str, object]:
-    return {"id": name, "object": "model", "created": _STARTED, "owned_by": owner}
+    return {
+        "id": name,
+        "object": "model",
+        "created": _STARTED,
+        "owned_by": owner,
+        "type": "model",
+        "display_name": name,
+        "created_at": _STARTED_AT,
+    }
 
 
 _STARTED = int(time.time())
+_STARTED_AT = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(_STARTED))
+
+
+def _dialect(path: str) -> Dialect:
+    return "messages" if path.startswith("/v1/messages") else "chat"
 
 
 def _place(error: BaseException) -> str:

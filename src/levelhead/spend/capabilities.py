@@ -38,7 +38,7 @@ def generic_capabilities(model: str, wire: Wire, provider: str = "") -> Capabili
     if "claude" not in model.lower():
         return Capabilities(offers=_ANTHROPIC_WIRE, thinking="optional")
     # A Claude newer than the table follows the newest known.
-    offers = _ANTHROPIC_WIRE - {Need.FORCED_TOOL}
+    offers = (_ANTHROPIC_WIRE | {Need.ANTHROPIC}) - {Need.FORCED_TOOL}
     return Capabilities(offers=offers, sampling=False, prefill=False, thinking="always")
 
 
@@ -92,6 +92,8 @@ def _claude(entry: Entry, wire: Wire) -> frozenset[Need]:
     offers = {need for need in (Need.TOOLS, Need.FORCED_TOOL, Need.VISION, Need.DOCUMENTS) if entry.get(_FLAGS[need])}
     if entry.get("supports_forced_tool_use") is False:
         offers.discard(Need.FORCED_TOOL)
+    if wire == "anthropic":
+        offers.add(Need.ANTHROPIC)
     # litellm asks a model without structured output of its own by way of a forced tool.
     by_tool = wire == "litellm" and Need.FORCED_TOOL in offers and entry.get("supports_response_schema")
     if entry.get("supports_native_structured_output") or by_tool:

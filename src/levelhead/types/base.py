@@ -49,6 +49,7 @@ class Need(StrEnum):
     CHOICES = "choices"  # n > 1
     LOGPROBS = "logprobs"
     LOGIT_BIAS = "logit_bias"
+    ANTHROPIC = "anthropic_features"  # tools that run at Anthropic, files stored there: nobody else has them
 
 
 class Reason(StrEnum):

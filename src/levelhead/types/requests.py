@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import field
 from typing import Any
 
-from .base import Dialect, Json, Need, value
+from .base import Dialect, Json, Need, Wire, value
 from .models import Key, Model
 
 
@@ -24,8 +25,10 @@ class Identity:
 class Chat:
     """One request, whatever dialect it came in.
 
-    `messages` and `tools` are shaped like OpenAI chat completions (with Anthropic's extras kept as extra keys); `body`
-    is the client's own JSON object, read and never changed, so that fields levelhead doesn't know travel untouched.
+    `messages` and `tools` are shaped like OpenAI chat completions (with Anthropic's extras kept as extra keys), `body`
+    is all of it in that shape. `source` is the client's own JSON object, read and never changed, so that fields
+    levelhead doesn't know travel untouched; in the chat dialect that is `body`, and `source` is None. `history_needs`:
+    what only the turn before the latest one needs; where no model offers it, one that lacks it may serve.
     """
 
     dialect: Dialect
@@ -41,6 +44,8 @@ class Chat:
     needs: frozenset[Need] = frozenset()
     text_bytes: int = 0  # everything that becomes text tokens: an upper bound on them, templates aside
     images: int = 0
+    history_needs: frozenset[Need] = frozenset()
+    source: Json | None = None
 
 
 @value
@@ -69,6 +74,7 @@ class Call:
     timeout: float  # seconds for the whole call
     request_id: str = ""
     forward_headers: tuple[tuple[str, str], ...] = ()  # the client's vendor headers that may travel on
+    repairs: dict[str, int] = field(default_factory=dict)  # what of the history had to be mended: the codec fills it in
 
 
 @value
@@ -79,6 +85,7 @@ class Answer:
     usage: Usage
     finish: str  # OpenAI finish_reason of the first choice
     raw: bytes | None = None
+    wire: Wire = "openai"  # whose format `raw` has
 
 
 @value

@@ -168,7 +168,22 @@ class AnthropicUpstream(HttpUpstream):
         return messages.read_answer(raw, call)
 
     def _reader(self, call: Call) -> Reader:
-        return messages.StreamReader(call.chat, call)
+        return messages.open_reader(call)
+
+    async def count(self, call: Call) -> int | None:
+        """The vendor's own count of the input tokens, which it gives for nothing. None where it gives none."""
+        base = (call.model.base_url or "https://api.anthropic.com").rstrip("/")
+        url = join(base if base.endswith("/v1") else f"{base}/v1", "", "/messages/count_tokens")
+        own = {"content-type": "application/json", **dict(self._auth(call.model)), **dict(call.model.extra_headers)}
+        try:
+            endpoint = self._client.endpoint("POST", url, own.items())
+            response = await self._client.send(
+                endpoint, messages.count_request(call), headers=messages.headers(call), within=call.timeout
+            )
+            raw = await response.read()
+        except (LevelheadError, ValueError):
+            return None
+        return messages.read_count(raw) if response.status == 200 else None
 
 
 def join(base: str, root: str, path: str) -> str:

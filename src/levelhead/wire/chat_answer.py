@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
 from ..errors import UpstreamUnavailable
-from ..types import Answer, Call, Chat, Chunk
+from ..types import Answer, Call, Chat, Chunk, Usage
 from .chat_functions import in_functions, translates_functions
-from .chat_stream import text_bytes
+from .chat_stream import OVERWHELMED, text_bytes
+from .chat_write import original_names
 from .usage import complete_usage, to_openai
 
-__all__ = ["answer_chunks", "read_answer", "render_answer"]
+__all__ = ["answer_chunks", "read_answer", "render_answer", "replay"]
 
 _ENVELOPE = ("id", "created", "model", "system_fingerprint", "service_tier")
 # Streamed as deltas of their own, in this order; everything else a message says comes with its role.
@@ -26,6 +28,7 @@ def read_answer(raw: bytes, call: Call | None = None) -> Answer:
     DeepSeek sends while the client waits.
     """
     legacy = translates_functions(call)
+    renamed = False
     try:
         body = orjson.loads(raw)
         if legacy:
@@ -33,14 +36,30 @@ def read_answer(raw: bytes, call: Call | None = None) -> Answer:
         choices = body["choices"]
         finish = choices[0].get("finish_reason") or "stop"
         for choice in choices:
-            for tool_call in choice["message"].get("tool_calls") or ():
+            calls = choice["message"].get("tool_calls") or ()
+            for tool_call in calls:
                 tool_call.pop("index", None)  # DeepSeek's; it belongs to streams
+            if calls and call is not None and (names := original_names(call.chat)):
+                renamed = _rename(calls, names) or renamed
     except (ValueError, AttributeError, TypeError, KeyError, IndexError):
         raise _malformed(raw) from None
+    if finish == OVERWHELMED:
+        raise UpstreamUnavailable("The upstream ran out of resources before its answer was complete.", code=OVERWHELMED)
     said = body.get("usage")
     usage, counts = complete_usage(said, call.chat if call else None, _produced(choices))
     body["usage"] = counts
-    return Answer(body, usage, finish, raw.strip() if counts is said and not legacy else None)
+    return Answer(body, usage, finish, raw.strip() if counts is said and not legacy and not renamed else None)
+
+
+def _rename(calls: list[dict[str, Any]], names: Mapping[str, str]) -> bool:
+    """Gives calls their tools' own names back. Whether any had another."""
+    renamed = False
+    for call in calls:
+        inner = call.get(call.get("type", "function"))
+        if isinstance(inner, dict) and inner.get("name") in names:
+            inner["name"] = names[inner["name"]]
+            renamed = True
+    return renamed
 
 
 def _produced(choices: list[dict[str, Any]]) -> int:
@@ -60,7 +79,11 @@ def _malformed(raw: bytes) -> UpstreamUnavailable:
 
 
 def render_answer(answer: Answer) -> bytes:
-    return orjson.dumps(answer.body) if answer.raw is None else answer.raw
+    return orjson.dumps(answer.body) if answer.raw is None or answer.wire != "openai" else answer.raw
+
+
+def replay(body: bytes, usage: Usage, finish: str, chat: Chat) -> list[Chunk]:
+    return answer_chunks(Answer(orjson.loads(body), usage, finish), chat)
 
 
 def answer_chunks(answer: Answer, chat: Chat) -> list[Chunk]:

@@ -9,7 +9,7 @@ from typing import Any
 from ..types import Need
 from .fields import Fault, missing, object_, required, string, wrong_type
 
-__all__ = ["Tally", "check_messages"]
+__all__ = ["Tally", "check_messages", "count_document", "count_image"]
 
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 # An assistant's turn may consist of these alone.
@@ -28,11 +28,25 @@ _FILE_TOKENS = 300_000  # the most one file costs: 100 pages as text and image
 
 @dataclass(slots=True)
 class Tally:
-    """What has been seen. `opaque`: bytes of the body that don't become text tokens."""
+    """What has been seen. `opaque`: bytes of the body that don't become text tokens.
+
+    `needs` are those of the latest user turn and of what followed it, `recent` those of the turn before. What came
+    earlier still can be left out for a model that can't take it: a conversation isn't bound for ever to the models
+    that could see its first screenshot.
+    """
 
     needs: set[Need] = field(default_factory=set)
+    recent: set[Need] = field(default_factory=set)
     images: int = 0
     opaque: int = 0
+
+    def turn(self) -> None:
+        """A user speaks: what was needed for the turn before may be needed no longer."""
+        if self.needs or self.recent:
+            self.needs, self.recent = set(), self.needs
+
+    def require(self, need: Need) -> None:
+        self.needs.add(need)
 
 
 def check_messages(messages: object, tally: Tally) -> None:
@@ -56,6 +70,8 @@ def _message(message: Any, tally: Tally) -> None:
     if role not in _ROLES:
         raise Fault("role", f"Invalid value for '{{}}'. Supported values are: {', '.join(sorted(_ROLES))}.")
     content = message.get("content")
+    if role == "user":
+        tally.turn()
     if type(content) is list:
         _parts(content, tally)
     elif type(content) is not str:
@@ -139,7 +155,7 @@ def _image_url(part: dict[str, Any], tally: Tally) -> None:
     required(part, "image_url", object_)
     image = part["image_url"]
     _inner(image, "image_url", "url")
-    tally.needs.add(Need.VISION)
+    tally.require(Need.VISION)
     tally.images += 1
     tally.opaque += len(image["url"])
 
@@ -149,7 +165,7 @@ def _input_audio(part: dict[str, Any], tally: Tally) -> None:
     audio = part["input_audio"]
     _inner(audio, "input_audio", "data")
     _inner(audio, "input_audio", "format")
-    tally.needs.add(Need.AUDIO)
+    tally.require(Need.AUDIO)
     size = len(audio["data"])
     tally.opaque += size - size // _BYTES_PER_AUDIO_TOKEN
 
@@ -160,7 +176,7 @@ def _file(part: dict[str, Any], tally: Tally) -> None:
     for name in ("file_data", "file_id", "filename"):
         if file.get(name) is not None:
             _inner(file, "file", name)
-    _document(file.get("file_data"), tally)
+    count_document(file.get("file_data"), tally)
 
 
 def _refusal(part: dict[str, Any], tally: Tally) -> None:
@@ -168,21 +184,26 @@ def _refusal(part: dict[str, Any], tally: Tally) -> None:
 
 
 def _anthropic_image(part: dict[str, Any], tally: Tally) -> None:
-    tally.needs.add(Need.VISION)
-    tally.images += 1
     source = part.get("source")
-    data = source.get("data") if isinstance(source, dict) else None
-    tally.opaque += len(data) if isinstance(data, str) else 0
+    count_image(source if isinstance(source, dict) else {}, tally)
 
 
 def _anthropic_document(part: dict[str, Any], tally: Tally) -> None:
     source = part.get("source")
-    _document(source.get("data") if isinstance(source, dict) else None, tally)
+    count_document(source.get("data") if isinstance(source, dict) else None, tally)
 
 
-def _document(data: object, tally: Tally) -> None:
+def count_image(source: dict[str, Any], tally: Tally) -> None:
+    """An image as Anthropic is sent it."""
+    tally.require(Need.VISION)
+    tally.images += 1
+    data = source.get("data")
+    tally.opaque += len(data) if isinstance(data, str) else 0
+
+
+def count_document(data: object, tally: Tally) -> None:
     """Counts a file's tokens as text; one that is only referred to may be as large as they get."""
-    tally.needs.add(Need.DOCUMENTS)
+    tally.require(Need.DOCUMENTS)
     if isinstance(data, str):
         tally.opaque += len(data) - min(len(data) // _BYTES_PER_FILE_TOKEN, _FILE_TOKENS)
     else:

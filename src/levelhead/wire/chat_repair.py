@@ -18,9 +18,9 @@ _OPENAI_HOSTS = ("//api.openai.com", ".openai.com", ".openai.azure.com")
 # Anthropic's extras, `parsed` of the SDK's own helpers sent back as it came, and the thoughts of other vendors, which
 # OpenAI itself refuses as unknown parameters.
 _STRAY: dict[Vendor, frozenset[str]] = {
-    "openai": frozenset({"cache_control", "parsed", "thinking_blocks", "reasoning_content"}),
-    "deepseek": frozenset({"cache_control", "parsed", "thinking_blocks"}),
-    "other": frozenset({"cache_control", "parsed", "thinking_blocks"}),
+    "openai": frozenset({"cache_control", "is_error", "parsed", "thinking_blocks", "reasoning_content"}),
+    "deepseek": frozenset({"cache_control", "is_error", "parsed", "thinking_blocks"}),
+    "other": frozenset({"cache_control", "is_error", "parsed", "thinking_blocks"}),
 }
 _SAID_OTHERWISE = ("tool_calls", "function_call", "refusal", "audio")
 
@@ -38,7 +38,7 @@ def vendor_of(upstream_model: str, base_url: str | None) -> Vendor:
 
 
 def mended_messages(messages: Sequence[Json], vendor: Vendor, *, thinks: bool) -> Sequence[Json]:
-    """`messages` itself where nothing needs mending. `thinks`: the model will answer in DeepSeek's thinking mode."""
+    """`messages` itself where nothing needs mending. `thinks`: the model will answer in a mode like DeepSeek's."""
     mended: list[Json] | None = None
     for index, message in enumerate(messages):
         if len(message) == 2 and type(message.get("content")) is str and message["role"] != "developer":
@@ -95,7 +95,7 @@ def _mend_turn(message: Json, vendor: Vendor, thinks: bool, changes: dict[str, A
             changes["content"] = ""  # it was all thought
         elif "content" not in message and vendor == "deepseek":
             changes["content"] = None  # its parser wants the field
-    if calls and vendor == "deepseek" and thinks and type(message.get("reasoning_content")) is not str:
+    if calls and vendor != "openai" and thinks and type(message.get("reasoning_content")) is not str:
         # a turn that called tools must carry its thoughts, be they empty; another vendor's are as good as its own
         changes["reasoning_content"] = _thoughts(message.get("thinking_blocks"))
 

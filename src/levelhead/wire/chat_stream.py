@@ -7,16 +7,19 @@ from typing import Any
 
 import orjson
 
-from ..errors import StreamBroken
+from ..errors import LevelheadError, StreamBroken
 from ..types import Call, Chat, Chunk, Usage
 from .chat_echo import Frame
 from .chat_functions import in_functions, translates_functions
+from .chat_write import original_names
+from .errors import render_error_event
 from .sse import Decoder, Event, encode
 from .usage import complete_usage
 
-__all__ = ["DONE", "StreamReader", "render_chunks", "text_bytes"]
+__all__ = ["DONE", "OVERWHELMED", "StreamReader", "StreamWriter", "render_chunks", "text_bytes"]
 
 DONE = b"data: [DONE]\n\n"
+OVERWHELMED = "insufficient_system_resource"  # DeepSeek's reason to stop: the answer is no answer, asking again helps
 _NAMING = frozenset({"id", "role", "type"})
 _MOST_FRAMES = 8  # a stream whose events keep changing isn't worth learning
 _ENVELOPE = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
@@ -38,6 +41,7 @@ class StreamReader:
         "_functions",
         "_held",
         "_last",
+        "_names",
         "_said",
         "finished",
         "output_bytes",
@@ -51,6 +55,7 @@ class StreamReader:
         self.output_bytes = 0
         self._chat = chat
         self._functions = translates_functions(call)
+        self._names = original_names(chat) if call is not None else {}
         self._decoder = Decoder()
         self._ends: set[Any] = set()  # choices whose finish_reason has come
         self._frame: Frame | None = None  # what the latest event had around its text
@@ -117,6 +122,9 @@ class StreamReader:
                 raw = None
             for choice in choices:
                 delta = choice.get("delta")
+                if self._names and delta and delta.get("tool_calls"):
+                    self._rename(delta["tool_calls"])
+                    raw = None
                 if delta:
                     for name, value in delta.items():
                         if type(value) is str:
@@ -126,6 +134,8 @@ class StreamReader:
                         elif value:
                             self.output_bytes += text_bytes(value)
                 if choice.get("finish_reason"):
+                    if choice["finish_reason"] == OVERWHELMED:
+                        raise StreamBroken("The upstream ran out of resources in mid-answer.", code=OVERWHELMED)
                     self._ends.add(choice.get("index", 0))
         except (ValueError, AttributeError, TypeError, LookupError):
             if not payload.strip():
@@ -139,6 +149,12 @@ class StreamReader:
             return Chunk(data, raw)
         self._said = data["usage"]
         return Chunk({name: value for name, value in data.items() if name != "usage"})
+
+    def _rename(self, calls: list[dict[str, Any]]) -> None:
+        for call in calls:
+            function = call.get("function")
+            if function and function.get("name") in self._names:
+                function["name"] = self._names[function["name"]]
 
     def _without_choices(self, data: dict[str, Any], raw: bytes | None) -> Chunk | None:
         if data.get("usage") is not None:
@@ -207,3 +223,21 @@ def render_chunks(chunks: Sequence[Chunk], *, include_usage: bool, cost_usd: flo
             continue
         frames.append(encode(orjson.dumps(data)))
     return frames[0] if len(frames) == 1 else b"".join(frames)
+
+
+class StreamWriter:
+    """`render_chunks` as the writer of one stream."""
+
+    __slots__ = ("_include_usage",)
+
+    def __init__(self, chat: Chat) -> None:
+        self._include_usage = chat.include_usage
+
+    def write(self, chunks: Sequence[Chunk], cost_usd: float | None) -> bytes:
+        return render_chunks(chunks, include_usage=self._include_usage, cost_usd=cost_usd)
+
+    def end(self) -> bytes:
+        return DONE
+
+    def fail(self, error: LevelheadError) -> bytes:
+        return render_error_event(error, "chat")

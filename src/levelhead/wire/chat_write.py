@@ -7,11 +7,12 @@ from typing import Any
 
 import orjson
 
-from ..types import Call, Chat
+from ..types import Call, Chat, Json, Model
 from .chat_functions import offer_as_tools, translates_functions
-from .chat_repair import Vendor, mended_messages, mended_tools, vendor_of
+from .chat_repair import Vendor, mended_tools, vendor_of
+from .history import MAX_NAME, repaired_messages, short_name
 
-__all__ = ["write_request"]
+__all__ = ["original_names", "write_request"]
 
 _REASONING_MODEL = re.compile(r"(openai/)?(o[1-9]|gpt-([5-9]|\d\d))", re.IGNORECASE)
 _OWN_METADATA = frozenset({"run", "slot", "session", "task"})
@@ -38,9 +39,16 @@ def write_request(call: Call) -> bytes:
     if translates_functions(call):
         offer_as_tools(body)
     if "tools" in body:
-        _set_tools(body)
-    thinks = vendor == "deepseek" and _suit_deepseek(body)
-    body["messages"] = mended_messages(chat.messages, vendor, thinks=thinks)
+        _set_tools(body, vendor)
+    if vendor == "deepseek":
+        thinks = _suit_deepseek(body)
+    else:
+        thinks = vendor == "other" and model.capabilities.thinking != "none"
+        if chat.source is not None:
+            _suit_translated(body, model)
+    body["messages"] = repaired_messages(
+        chat.messages, vendor, thinks=thinks, offers=model.capabilities.offers, repairs=call.repairs
+    )
     return orjson.dumps(body)
 
 
@@ -68,13 +76,48 @@ def _set_metadata(body: dict[str, Any], vendor: Vendor) -> None:
         body["metadata"] = kept
 
 
-def _set_tools(body: dict[str, Any]) -> None:
+def _suit_translated(body: dict[str, Any], model: Model) -> None:
+    """What was said in another dialect, as far as this model has a field for it."""
+    body.pop("thinking", None)
+    if model.capabilities.thinking == "none":
+        body.pop("reasoning_effort", None)
+    elif body.get("reasoning_effort") == "none" and model.capabilities.thinking == "always":
+        body["reasoning_effort"] = "low"
+
+
+def _set_tools(body: dict[str, Any], vendor: Vendor) -> None:
     if body["tools"]:
         body["tools"] = mended_tools(body["tools"])
+        if vendor != "other" and any(len(_tool_name(tool)) > MAX_NAME for tool in body["tools"]):
+            _shorten_names(body)
         return
     # an empty list is refused where no list is fine, and so is a choice among no tools
     for name in ("tools", "tool_choice", "parallel_tool_calls"):
         body.pop(name, None)
+
+
+def _tool_name(tool: Json) -> str:
+    inner = tool.get(tool["type"])
+    return str(inner["name"]) if isinstance(inner, dict) and "name" in inner else ""
+
+
+def _shorten_names(body: dict[str, Any]) -> None:
+    """Anthropic takes names of 128 characters; `original_names` gives the client its own back."""
+    body["tools"] = [_renamed(tool) for tool in body["tools"]]
+    choice = body.get("tool_choice")
+    if isinstance(choice, dict) and _tool_name(choice):
+        body["tool_choice"] = _renamed(choice)
+
+
+def _renamed(tool: Json) -> Json:
+    name = _tool_name(tool)
+    return {**tool, tool["type"]: {**tool[tool["type"]], "name": short_name(name)}} if name else tool
+
+
+def original_names(chat: Chat) -> dict[str, str]:
+    """Short name -> the client's own, for those that had to be shortened."""
+    long = (_tool_name(tool) for tool in chat.tools)
+    return {short_name(name): name for name in long if len(name) > MAX_NAME}
 
 
 def _suit_deepseek(body: dict[str, Any]) -> bool:

@@ -89,7 +89,7 @@ def identify(
             found[name] = value
     if "slot" not in found and (slot := _slot_of(chat.model, slots, aliases) if target is None else target.slot):
         found["slot"] = slot
-    metadata = chat.body.get("metadata")
+    metadata = (chat.body if chat.source is None else chat.source).get("metadata")
     if isinstance(metadata, dict):
         _add_metadata(found, metadata)
     baggage = headers.get("baggage")

@@ -60,7 +60,8 @@ def read_answer(raw: bytes, call: Call | None = None) -> Answer:
         "choices": [choice],
         "usage": to_openai(usage),
     }
-    return Answer(body=body, usage=usage, finish=finish)
+    own = raw if call is not None and call.chat.dialect == "messages" else None
+    return Answer(body=body, usage=usage, finish=finish, raw=own, wire="anthropic")
 
 
 def text_bytes(value: object) -> int:

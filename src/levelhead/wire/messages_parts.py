@@ -18,7 +18,10 @@ Block = dict[str, Any]
 _IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 # Clients label images wrongly, and the vendor compares the label with the bytes.
 _MAGIC = (("iVBORw", "image/png"), ("/9j/", "image/jpeg"), ("R0lGOD", "image/gif"), ("UklGR", "image/webp"))
-_NATIVE = frozenset({"image", "document", "search_result", "tool_reference", "container_upload"})
+_NATIVE = frozenset({
+    "image", "document", "search_result", "tool_reference", "container_upload",
+    "server_tool_use", "mcp_tool_use", "compaction",
+})  # fmt: skip
 
 
 def is_blank(text: str) -> bool:
@@ -69,7 +72,9 @@ def write_part(part: object, where: str) -> Block | None:
         if is_blank(text):
             return None
         block: Block = {"type": "text", "text": text}
-    elif kind in _NATIVE:
+        if part.get("citations"):
+            block["citations"] = part["citations"]
+    elif kind in _NATIVE or (isinstance(kind, str) and kind.endswith("_tool_result")):
         block = {**part}
     elif kind in _WRITERS:
         block = _WRITERS[kind](part, where)

@@ -11,13 +11,14 @@ import orjson
 from ..types import Call, Chat, Json
 from .claude import ClaudeTraits, family
 from .messages_cache import set_breakpoints
-from .messages_parts import Block, cache_mark
+from .messages_parts import cache_mark
 from .messages_schema import closed_schema
-from .messages_thinking import Thinking, has_thinking, opens_bare_loop, plan_thinking
-from .messages_tools import remembered_tools, write_tool_choice, write_tools
+from .messages_thinking import Thinking, has_thinking, plan_for
+from .messages_through import count_body, write_through
+from .messages_tools import ask_for_tool, remembered_tools, write_tool_choice, write_tools
 from .messages_turns import Turn, write_turns
 
-__all__ = ["VERSION", "headers", "wants_json", "write_request"]
+__all__ = ["VERSION", "count_request", "headers", "read_count", "wants_json", "write_request"]
 
 VERSION = "2023-06-01"  # the next one, 2026-10-21, takes no temperature from any model
 _BINDING_BETA = "thinking-binding-controls-2026-08-01"
@@ -40,21 +41,30 @@ def write_request(call: Call) -> bytes:
     Raises `NotCapable` or `InvalidRequest`, naming the field, for what the model can't be given.
     """
     chat, model = call.chat, call.model
+    if chat.dialect == "messages" and chat.source is not None:
+        return write_through(call, chat.source)
     body = chat.body
     traits = family(model.upstream_model)
     tools = write_tools(chat, traits)
     choice = write_tool_choice(body) if tools else None
     prefill = traits.prefill and model.capabilities.prefill
-    thinking = _plan_thinking(call, traits, choice, prefill=prefill)
+    thinking = plan_for(call, chat.body, chat.messages, choice, prefill=prefill)
     output_format, instruction = _write_format(body, traits)
     replays = thinking.active or (not traits.claude and model.capabilities.thinking != "none")
-    system, turns = write_turns(chat.messages, traits, thinks=replays, prefill=prefill and output_format is None)
+    system, turns = write_turns(
+        chat.messages,
+        traits,
+        thinks=replays,
+        prefill=prefill and output_format is None,
+        repairs=call.repairs,
+    )
     if not tools and (tools := remembered_tools(turns)):
         choice = {"type": "none"}
     system += [{"type": "text", "text": text} for text in [instruction] if text]
     top = set_breakpoints(model, tools, system, turns, cache_mark(body))
     if choice is not None and choice["type"] in ("any", "tool") and not traits.forced_tool:
-        choice = _ask_for_tool(choice, turns)
+        choice = ask_for_tool(choice, turns)
+        call.repairs["choice_softened"] = 1
     written: dict[str, Any] = {"model": model.upstream_model, "max_tokens": call.output_cap}
     if tools:
         written["tools"] = tools
@@ -72,6 +82,21 @@ def write_request(call: Call) -> bytes:
     return orjson.dumps(written)
 
 
+def count_request(call: Call) -> bytes:
+    """The body of /v1/messages/count_tokens for a client of this dialect."""
+    assert call.chat.source is not None
+    return count_body(call, call.chat.source)
+
+
+def read_count(raw: bytes) -> int | None:
+    """None for bytes that are no count."""
+    try:
+        count = orjson.loads(raw)["input_tokens"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return count if isinstance(count, int) else None
+
+
 def headers(call: Call) -> list[tuple[str, str]]:
     """All of the vendor's own headers: the version that bodies are written for, the betas that this one needs, and the
     client's betas and other `anthropic-` headers."""
@@ -83,7 +108,9 @@ def headers(call: Call) -> list[tuple[str, str]]:
     traits = family(call.model.upstream_model)
     if traits.bound_thinking and any(has_thinking(message) for message in call.chat.messages):
         betas[_BINDING_BETA] = None
-    forwarded["anthropic-version"] = VERSION
+    if call.chat.dialect != "messages":
+        forwarded["anthropic-version"] = VERSION
+    forwarded.setdefault("anthropic-version", VERSION)
     if betas:
         forwarded["anthropic-beta"] = ",".join(betas)
     return list(forwarded.items())
@@ -93,19 +120,6 @@ def wants_json(chat: Chat) -> bool:
     """Whether the client asked for JSON in the text itself."""
     asked = chat.body.get("response_format")
     return isinstance(asked, Mapping) and asked.get("type") in ("json_object", "json_schema")
-
-
-def _plan_thinking(call: Call, traits: ClaudeTraits, choice: Mapping[str, Any] | None, *, prefill: bool) -> Thinking:
-    """A budget goes neither with a forced tool nor with a prefill, nor with a tool loop that began without thinking."""
-    messages = call.chat.messages
-    if not traits.claude and call.model.capabilities.thinking == "none":
-        return Thinking(None, None, False)
-    if not traits.manual_thinking:
-        return plan_thinking(call.chat.body, traits, call.output_cap, manual=False)
-    forced = choice is not None and choice["type"] in ("any", "tool")
-    filled = prefill and bool(messages) and messages[-1].get("role") == "assistant"
-    bare = traits.claude and opens_bare_loop(messages)
-    return plan_thinking(call.chat.body, traits, call.output_cap, manual=not (forced or filled or bare))
 
 
 def _add_thinking(
@@ -185,16 +199,3 @@ def _write_format(body: Json, traits: ClaudeTraits) -> tuple[dict[str, Any] | No
     if closed is not None and "type" in closed:
         return {"type": "json_schema", "schema": closed}, ""
     return None, f"{_JSON_ONLY} It must conform to this JSON Schema:\n{orjson.dumps(schema).decode()}"
-
-
-def _ask_for_tool(choice: dict[str, Any], turns: list[Turn]) -> dict[str, Any] | None:
-    """Models that refuse a forced tool are asked for it. Behind the breakpoints: it differs from turn to turn."""
-    wanted = f"the tool `{choice['name']}`" if choice["type"] == "tool" else "one of the tools"
-    block: Block = {"type": "text", "text": f"(Answer this by calling {wanted}.)"}
-    last = turns[-1]
-    if last["role"] == "system":
-        last["content"].append(block)
-    else:
-        last["content"] = [*last["content"], block]
-    parallel = choice.get("disable_parallel_tool_use")
-    return {"type": "auto", "disable_parallel_tool_use": True} if parallel else None

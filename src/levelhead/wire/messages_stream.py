@@ -67,7 +67,7 @@ class StreamReader:
             raise self._failure
         for event in self._decoder.feed(data):
             try:
-                self._read(event.data, chunks)
+                self._read(event, chunks)
             except StreamBroken as failure:
                 self._failure = failure
                 if chunks:
@@ -80,21 +80,21 @@ class StreamReader:
         chunks: list[Chunk] = []
         if self._failure is None:
             for event in self._decoder.flush():
-                self._read(event.data, chunks)
+                self._read(event, chunks)
         if self._failure is not None:
             raise self._failure
         if not self.finished:
             raise StreamBroken("The upstream's stream ended early.")
         return chunks
 
-    def _read(self, data: bytes, chunks: list[Chunk]) -> None:
+    def _read(self, event: sse.Event, chunks: list[Chunk]) -> None:
         if self.finished:
             return
         try:
-            event = orjson.loads(data)
-            handler = _HANDLERS.get(event["type"])
+            said = orjson.loads(event.data)
+            handler = _HANDLERS.get(said["type"])
             if handler is not None:
-                handler(self, event, chunks)
+                handler(self, said, chunks)
         except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
             raise StreamBroken("The upstream sent an event that can't be read.") from None
 

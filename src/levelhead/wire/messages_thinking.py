@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..types import Json
-from .claude import ClaudeTraits
+from ..types import Call, Json
+from .claude import ClaudeTraits, family
 
-__all__ = ["Thinking", "has_thinking", "opens_bare_loop", "plan_thinking", "signed", "unsigned"]
+__all__ = ["UNSIGNED", "Thinking", "has_thinking", "opens_bare_loop", "plan_for", "plan_thinking", "signed", "unsigned"]
 
 MIN_BUDGET = 1024
 # Tokens where an effort must become a budget; at most half of the output cap, so that an answer has room.
@@ -48,6 +48,28 @@ def plan_thinking(body: Json, traits: ClaudeTraits, cap: int, *, manual: bool) -
     if effort is not None and effort not in traits.efforts:
         effort = "high" if effort in ("xhigh", "max") and "high" in traits.efforts else None
     return Thinking(config, effort, traits.thinks(config["type"] if config else None))
+
+
+def plan_for(
+    call: Call, body: Json, messages: Sequence[Json], choice: Mapping[str, Any] | None, *, prefill: bool
+) -> Thinking:
+    """A budget goes neither with a forced tool nor with a prefill, nor with a tool loop that began without thinking.
+
+    `body` and `messages`: the request as chat completions, or as the client's own in this wire's format. `choice`: its
+    `tool_choice` in this wire's format.
+    """
+    traits = family(call.model.upstream_model)
+    if not traits.claude and call.model.capabilities.thinking == "none":
+        return Thinking(None, None, False)
+    if not traits.manual_thinking:
+        return plan_thinking(body, traits, call.output_cap, manual=False)
+    forced = choice is not None and choice["type"] in ("any", "tool")
+    filled = prefill and bool(messages) and messages[-1].get("role") == "assistant"
+    bare = traits.claude and opens_bare_loop(messages)
+    thinking = plan_thinking(body, traits, call.output_cap, manual=not (forced or filled or bare))
+    if bare and not thinking.active and plan_thinking(body, traits, call.output_cap, manual=True).active:
+        call.repairs["thinking_off"] = 1
+    return thinking
 
 
 def _asked(body: Json) -> tuple[dict[str, Any] | None, str | None]:
@@ -105,6 +127,10 @@ def _on(
     return config, effort
 
 
+# What stands for a signature where a model thought that signs nothing. No vendor takes it for its own.
+UNSIGNED = "levelhead-unsigned"
+
+
 def has_thinking(message: Json) -> bool:
     """Whether an assistant message begins with thinking that Claude signed."""
     content = message.get("content")
@@ -119,7 +145,7 @@ def signed(block: Mapping[str, Any]) -> dict[str, Any] | None:
     if block.get("type") == "redacted_thinking":
         return {"type": "redacted_thinking", "data": block["data"]} if isinstance(block.get("data"), str) else None
     signature = block.get("signature")
-    if block.get("type") != "thinking" or not isinstance(signature, str) or not signature or _is_uuid(signature):
+    if block.get("type") != "thinking" or not isinstance(signature, str) or not signature or _is_foreign(signature):
         return None
     return {"type": "thinking", "thinking": str(block.get("thinking") or ""), "signature": signature}
 
@@ -131,6 +157,10 @@ def unsigned(block: Mapping[str, Any]) -> dict[str, Any] | None:
     signature = block.get("signature")
     own = isinstance(signature, str) and _is_uuid(signature)
     return {"type": "thinking", "thinking": str(block.get("thinking") or ""), "signature": signature if own else ""}
+
+
+def _is_foreign(signature: str) -> bool:
+    return signature == UNSIGNED or _is_uuid(signature)
 
 
 def _is_uuid(signature: str) -> bool:

@@ -13,7 +13,15 @@ from .claude import ClaudeTraits
 from .messages_parts import cache_mark
 from .messages_schema import closed_schema, under_defs, unions_in
 
-__all__ = ["clean_id", "clean_name", "original_names", "remembered_tools", "write_tool_choice", "write_tools"]
+__all__ = [
+    "ask_for_tool",
+    "clean_id",
+    "clean_name",
+    "original_names",
+    "remembered_tools",
+    "write_tool_choice",
+    "write_tools",
+]
 
 _LEGAL = re.compile(r"[a-zA-Z0-9_-]{1,128}\Z")
 _ILLEGAL = re.compile(r"[^a-zA-Z0-9_-]+")
@@ -197,3 +205,15 @@ def write_tool_choice(body: Json) -> dict[str, Any] | None:
     elif written == {"type": "auto"}:
         written = None
     return written
+
+
+def ask_for_tool(choice: Mapping[str, Any], turns: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Models that refuse a forced tool are asked for it. Behind the breakpoints: it differs from turn to turn."""
+    wanted = f"the tool `{choice['name']}`" if choice["type"] == "tool" else "one of the tools"
+    block = {"type": "text", "text": f"(Answer this by calling {wanted}.)"}
+    last = turns[-1]
+    content = last["content"]
+    spoken = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    turns[-1] = {**last, "content": [*spoken, block]}
+    parallel = choice.get("disable_parallel_tool_use")
+    return {"type": "auto", "disable_parallel_tool_use": True} if parallel else None

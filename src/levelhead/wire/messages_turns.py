@@ -30,13 +30,18 @@ Turn = dict[str, Any]
 
 
 def write_turns(
-    messages: Sequence[Json], traits: ClaudeTraits, *, thinks: bool, prefill: bool
+    messages: Sequence[Json],
+    traits: ClaudeTraits,
+    *,
+    thinks: bool,
+    prefill: bool,
+    repairs: dict[str, int] | None = None,
 ) -> tuple[list[Block], list[Turn]]:
-    """`thinks`: replay thinking. `prefill`: the conversation may end on an assistant.
+    """`thinks`: replay thinking. `prefill`: the conversation may end on an assistant. `repairs`: see `history.py`.
 
     Raises `NotCapable` or `InvalidRequest` for a content part that can't be carried.
     """
-    writer = _Writer(traits, thinks)
+    writer = _Writer(traits, thinks, {} if repairs is None else repairs)
     for message in messages:
         writer.add(message)
     return writer.finish(prefill)
@@ -53,9 +58,10 @@ class _Call:
 
 
 class _Writer:
-    def __init__(self, traits: ClaudeTraits, thinks: bool) -> None:
+    def __init__(self, traits: ClaudeTraits, thinks: bool, repairs: dict[str, int]) -> None:
         self._traits = traits
         self._thinks = thinks
+        self._repairs = repairs
         self._at = -1
         self._system: list[Block] = []
         self._turns: list[Turn] = []
@@ -97,6 +103,7 @@ class _Writer:
         if turns[-1]["role"] == "assistant":
             last = turns[-1]["content"][-1]
             if not prefill or last["type"] != "text":
+                self._repaired("turns_rewritten")
                 turns.append({"role": "user", "content": [{"type": "text", "text": CONTINUE}]})
             else:
                 last["text"] = last["text"].rstrip()
@@ -145,6 +152,10 @@ class _Writer:
                 call.result = block
                 return
         self._said += _orphan(block, original or name)
+        self._repaired("orphan_told")
+
+    def _repaired(self, kind: str) -> None:
+        self._repairs[kind] = self._repairs.get(kind, 0) + 1
 
     def _assistant(self, message: Json) -> None:
         content = message.get("content")
@@ -190,6 +201,8 @@ class _Writer:
             return []  # it stands in the content, in its place
         given = message.get("thinking_blocks")
         blocks = self._replayed(given if isinstance(given, list) else [])
+        if not blocks and self._traits.claude and message.get("reasoning_content"):
+            self._repaired("thinking_dropped")
         if blocks or self._traits.claude or not self._thinks:
             return blocks
         # DeepSeek's endpoint for this wire wants its reasoning back, even where there was none
@@ -201,12 +214,16 @@ class _Writer:
         if not self._thinks:
             return []
         replay = signed if self._traits.claude else unsigned
-        blocks = (replay(one) for one in given if isinstance(one, dict))
-        return [block for block in blocks if block is not None]
+        blocks = [block for one in given if isinstance(one, dict) and (block := replay(one)) is not None]
+        if len(blocks) < len(given):
+            self._repaired("thinking_dropped")
+        return blocks
 
     def _call(self, original: object, name: object, arguments: object, calls: list[_Call]) -> Block:
         text = original if isinstance(original, str) and original else f"call_{len(self._used)}"
         id = clean_id(text)
+        if id != original:
+            self._repaired("id_rewritten")
         if id in self._used:  # clients that count their calls anew in every turn
             id = clean_id(f"{id[:100]}_{len(self._used)}")
         self._used.add(id)
@@ -228,6 +245,9 @@ class _Writer:
 
     def _close(self) -> None:
         """Ends the user's turn. Results come first, then what else was said."""
+        for call in self._calls:
+            if call.result is None:
+                self._repaired("result_added")
         blocks = [call.result or _missing(call) for call in self._calls] + self._said
         instructed = self._instructed
         if instructed and not blocks:

@@ -1,0 +1,77 @@
+"""The dialects that clients speak, each with what the pipeline asks of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import orjson
+
+from ..errors import LevelheadError
+from ..types import Answer, Chat, Chunk, Dialect, Json, Usage
+from . import chat, messages_events, messages_read, messages_write
+
+__all__ = ["DIALECTS", "Codec", "StreamWriter", "dialect_of"]
+
+
+class StreamWriter(Protocol):
+    """Writes one stream. May raise `StreamBroken` for chunks that its dialect can't tell."""
+
+    def write(self, chunks: Sequence[Chunk], cost_usd: float | None) -> bytes:
+        """The frames of what one read brought. `cost_usd`: what the answer costs, as far as that is known."""
+        ...
+
+    def end(self) -> bytes:
+        """What follows the last chunk."""
+        ...
+
+    def fail(self, error: LevelheadError) -> bytes:
+        """The frame that ends a stream which broke."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """`read_request(raw, default_model=...)` raises `InvalidRequest`. `replay` streams what `render_answer` made, with
+    the answer's usage and finish."""
+
+    read_request: Callable[..., Chat]
+    render_answer: Callable[[Answer, Chat], bytes]
+    replay: Callable[[bytes, Usage, str, Chat], list[Chunk]]
+    writer: Callable[[Chat], StreamWriter]
+
+
+DIALECTS: Mapping[Dialect, Codec] = {
+    "chat": Codec(
+        chat.read_request,
+        lambda answer, _: chat.render_answer(answer),
+        chat.replay,
+        chat.StreamWriter,
+    ),
+    "messages": Codec(
+        messages_read.read_request,
+        messages_write.render_answer,
+        lambda body, _usage, _finish, _chat: messages_write.replay(body),
+        messages_events.StreamWriter,
+    ),
+}
+
+_OF_MESSAGES = ("system", "stop_sequences", "top_k", "output_config", "cache_control")
+
+
+def dialect_of(raw: bytes, headers: Mapping[str, str]) -> Dialect:
+    """Which dialect a body for /v1/explain is in: told by the fields that only one of them has."""
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return "chat"  # its reader says what is wrong
+    if not isinstance(body, dict):
+        return "chat"
+    if "anthropic-version" in headers or any(name in body for name in _OF_MESSAGES):
+        return "messages"
+    return "messages" if any(_anthropic_tool(tool) for tool in body.get("tools") or ()) else "chat"
+
+
+def _anthropic_tool(tool: Json | Any) -> bool:
+    return isinstance(tool, dict) and "input_schema" in tool
