@@ -60,7 +60,7 @@ def test_import_is_light() -> None:
 
 
 def test_public_names() -> None:
-    assert levelhead.__all__ == ["Decision", "Level", "LevelheadError", "Outcome", "Router", "__version__"]
+    assert levelhead.__all__ == ["Decision", "Level", "LevelheadError", "Outcome", "Router", "Team", "__version__"]
     assert dir(levelhead) == levelhead.__all__
     assert all(hasattr(levelhead, name) for name in levelhead.__all__)
 

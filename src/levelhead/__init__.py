@@ -15,13 +15,21 @@ from ._version import __version__
 if TYPE_CHECKING:
     from .api import Router as Router
     from .errors import LevelheadError as LevelheadError
+    from .team import Team as Team
     from .types import Decision as Decision
     from .types import Level as Level
     from .types import Outcome as Outcome
 
-_HOME = {"Router": "api", "LevelheadError": "errors", "Decision": "types", "Level": "types", "Outcome": "types"}
+_HOME = {
+    "Router": "api",
+    "LevelheadError": "errors",
+    "Decision": "types",
+    "Level": "types",
+    "Outcome": "types",
+    "Team": "team",
+}
 
-__all__ = ["Decision", "Level", "LevelheadError", "Outcome", "Router", "__version__"]
+__all__ = ["Decision", "Level", "LevelheadError", "Outcome", "Router", "Team", "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -39,8 +39,9 @@ class Router:
         outcome = router.chat(messages=[{"role": "user", "content": "Say hello"}], slot="drafter", run="r1")
         print(outcome.text, outcome.model, outcome.level, outcome.cost_usd)
 
-    Keywords `slot`, `run`, `session`, `task` say who asks; `cache` is "no-cache" or "no-store"; `model` is "auto"
-    unless said otherwise; every other keyword is a field of an OpenAI chat completions request. Methods raise
+    Keywords `slot`, `run`, `session`, `task` say who asks; `cache` is "no-cache" or "no-store"; `max_cost_usd` is a
+    ceiling for this one call, `lean` (-1 thrift to 1 strength) moves its choice; `model` is "auto" unless said
+    otherwise; every other keyword is a field of an OpenAI chat completions request. Methods raise
     `levelhead.errors.LevelheadError`s. Close it, or use it as a context manager, to flush budgets and cache. A process
     that was forked needs a Router of its own.
     """
@@ -58,6 +59,11 @@ class Router:
     def from_config(cls, path: str | Path | None = None, *, dry_run: bool = False) -> Router:
         """`path`, else `LEVELHEAD_CONFIG`, else `./levelhead.yaml`, else the environment. Raises `ConfigError`."""
         return cls(load(path), dry_run=dry_run)
+
+    @property
+    def context_tokens(self) -> int:
+        """The smallest context window among the configured models, tokens."""
+        return min(model.capabilities.context_tokens for model in self._pipeline.models.values())
 
     def explain(self, messages: Messages, **fields: Any) -> Decision:
         """What would be done with this chat, without calling a model or spending anything."""
@@ -110,9 +116,9 @@ class Router:
     def _ask(self, messages: Messages, fields: Mapping[str, Any], *, stream: bool = False) -> Ask:
         body = {"model": "auto", **fields, "messages": messages, "stream": stream}
         headers = {}
-        for name in ("slot", "run", "session", "task", "cache"):
+        for name in ("slot", "run", "session", "task", "cache", "max_cost_usd", "lean"):
             if (value := body.pop(name, None)) is not None:
-                headers[f"x-levelhead-{name}"] = quote(str(value))
+                headers[f"x-levelhead-{name.replace('_', '-')}"] = quote(str(value))
         if stream:
             body["stream_options"] = {**fields.get("stream_options", {}), "include_usage": True}
         try:

@@ -106,8 +106,17 @@ class Caller:
         return True
 
     async def _reserve(self, passage: Passage, model: Model, cap: int) -> None:
+        most = passage.wishes.most
+        if not passage.scopes and most is None:
+            return
+        bound = self._decider.bound(passage.chat, model, passage.slot, cap)
+        if most is not None and bound > most - round(passage.cost_usd * NANOS_PER_USD):
+            raise BudgetExhausted(
+                "This request could cost more than the ceiling it named: raise x-levelhead-max-cost-usd, or ask for"
+                " fewer tokens.",
+                scope="request",
+            )
         if passage.scopes:
-            bound = self._decider.bound(passage.chat, model, passage.slot, cap)
             name = f"{passage.id}.{len(passage.trail)}.{model.name}"
             passage.reservation = await self._ledger.reserve(name, passage.scopes, bound)
 

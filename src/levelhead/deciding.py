@@ -29,6 +29,7 @@ class Question:
     pinned: bool
     remaining: Nanos | None  # nanodollars in the tightest budget; None: no budget
     at: float  # Unix seconds, for tariffs by the clock
+    lean: float = 0.0  # -1..1, how much the caller leans to the strong end
 
 
 class Decider:
@@ -88,7 +89,10 @@ class Decider:
 
     def _choice(self, offers: list[Offer], question: Question) -> tuple[Choice, int]:
         chat, slot, left = question.chat, question.slot, question.remaining
-        choice = choose(offers, threshold=self._threshold(slot), remaining=left, pinned=question.pinned)
+        threshold = self._threshold(slot)
+        if question.lean:
+            threshold = min(1.0, max(0.0, threshold - question.lean))
+        choice = choose(offers, threshold=threshold, remaining=left, pinned=question.pinned)
         if self._goal.uncertified == "strong":
             choice = _strong_first(offers, choice, left, pinned=question.pinned)
         if choice is not None:

@@ -40,6 +40,7 @@ class LevelheadError(Exception):
     openai_type: ClassVar[str] = "server_error"
     anthropic_type: ClassVar[str] = "api_error"
     code: str | None = None
+    cost_usd: float = 0.0  # what a request that failed was charged all the same
 
     def __init__(
         self,

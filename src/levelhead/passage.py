@@ -31,6 +31,7 @@ from .types import (
 )
 from .wire.errors import header_value
 from .wire.identity import Target
+from .wire.wishes import NONE, Wishes
 
 CacheState = Literal["hit", "miss", "bypass"]
 Ending = Literal["ok", "cached", "refused", "error", "cancelled"]
@@ -72,6 +73,7 @@ class Passage:
     target: Target
     identity: Identity
     slot: Slot | None
+    wishes: Wishes = NONE
     id: str = field(default_factory=new_id)
     started: float = field(default_factory=perf_counter)
     cache: CacheState = "bypass"

@@ -49,6 +49,7 @@ from .wire.chat import Collector
 from .wire.dialects import DIALECTS
 from .wire.identity import Target, identify, resolve_model
 from .wire.usage import estimate_usage
+from .wire.wishes import read_wishes
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,10 @@ class Pipeline:
         self._flights: SingleFlight[Entry] = SingleFlight()
         self._pools: dict[tuple[str, str], tuple[tuple[Model, ...], tuple[str, ...]]] = {}
 
+    @property
+    def models(self) -> Mapping[str, Model]:
+        return self._rooms.models
+
     async def respond(self, ask: Ask) -> Reply:
         """The whole path. Raises `LevelheadError`; then nothing is charged but what an upstream may have billed."""
         admitted = self.admit(ask)
@@ -112,6 +117,7 @@ class Pipeline:
             return Reply(passage, self._head(passage), chunks=chunks)
         except LevelheadError as error:
             ending: Ending = "refused"
+            error.cost_usd = passage.cost_usd
             if isinstance(error, UpstreamError):
                 ending = "error"
                 if seat is not None:
@@ -183,7 +189,7 @@ class Pipeline:
         if key.slots is not None and who.slot not in key.slots:
             raise PermissionDenied("This key may use its own slots only.", param="model")
         slot = rooms.slots.get(who.slot) if who.slot else None
-        passage = Passage(key, rooms.clock(), chat, target, who, slot)
+        passage = Passage(key, rooms.clock(), chat, target, who, slot, read_wishes(ask.headers))
         passage.scopes = scopes_for(rooms.budgets, who)
         if ask.dialect == "messages":
             passage.forward_headers = tuple((n, v) for n, v in ask.headers.items() if n.startswith("anthropic-"))
@@ -194,7 +200,7 @@ class Pipeline:
     def _recall(self, passage: Passage, directive: str | None) -> Entry | None:
         """The stored answer, where the cache has a part in this request."""
         rooms, target = self._rooms, passage.target
-        if rooms.cache is None:
+        if rooms.cache is None or passage.wishes.lean:  # what leans elsewhere isn't the same question
             return None
         use = cacheable(passage.chat, rooms.cache_when, directive)
         if not use.write:
@@ -234,9 +240,11 @@ class Pipeline:
         """`most`: nanodollars that turned out to be too much, when this is a second decision."""
         began = perf_counter()
         rooms = self._rooms
+        wishes = passage.wishes
         remaining = rooms.ledger.remaining(passage.scopes) if passage.scopes else None
-        if most is not None:
-            remaining = most - 1 if remaining is None else min(most - 1, remaining)
+        for least in (wishes.most, None if most is None else most - 1):
+            if least is not None:
+                remaining = least if remaining is None else min(least, remaining)
         question = Question(
             passage.chat,
             passage.key,
@@ -245,6 +253,7 @@ class Pipeline:
             passage.target.kind != "auto",
             remaining,
             passage.at,
+            wishes.lean,
         )
         assessment = passage.decision.assessment if passage.decision else rooms.decider.assess(passage.chat)
         decision = passage.decision = rooms.decider.decide(question, assessment)

@@ -1,0 +1,186 @@
+"""Coordination protocols after arXiv:2603.28990: who acts when, on what, and whose output is final.
+
+| protocol | model calls for N agents | what an agent sees | final output |
+|---|---|---|---|
+| sequential | N | all completed outputs before it | the last contribution |
+| batched (K) | N, in ceil(N/K) steps | all outputs of earlier groups | the last contribution |
+| coordinator | N+1: agent 0 plans, all others work, it integrates | its role, outputs of earlier phases | agent 0's |
+| broadcast | 2N: intentions, then decisions | all intentions | all contributions, in the order of seats |
+| shared | N | the roles of earlier tasks | all contributions, in the order of seats |
+
+Fewer calls are made where money forces a turn out, or where a coordinator lets an agent sit out. The paper also names
+morphogenetic, clonal, stigmergic and ripple protocols without defining them; they aren't here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any, Protocol
+
+from ..errors import InvalidRequest
+from .purse import Purse
+from .record import Phase, Turn
+from .stage import Cue, Stage
+
+EDGE_NEED, NEED, INTENT_NEED = 2.0, 1.0, 0.25  # how money is split: edges and integrators may want a strong model
+Need = Mapping[Hashable, float]
+
+
+class Coordination(Protocol):
+    """One way to coordinate. `needs` plans the turns and weighs what each may cost; `final` is to be kept safe."""
+
+    name: str
+
+    def needs(self, agents: int) -> Need: ...
+    def final(self, agents: int) -> tuple[int, Phase]: ...
+    async def play(self, stage: Stage) -> None: ...
+    def result(self, turns: list[Turn]) -> tuple[str, int | None]: ...
+
+
+class Sequential:
+    """Fixed order; each agent sees the completed outputs of all predecessors and picks its own role."""
+
+    name = "sequential"
+
+    def needs(self, agents: int) -> Need:
+        return {(at, "act"): EDGE_NEED if at in (0, agents - 1) else NEED for at in range(agents)}
+
+    def final(self, agents: int) -> tuple[int, Phase]:
+        return (agents - 1, "act")
+
+    async def play(self, stage: Stage) -> None:
+        for agent in range(stage.agents):
+            await stage.play(Cue(agent, sees=_spoken(stage.turns), last=agent == stage.agents - 1))
+
+    def result(self, turns: list[Turn]) -> tuple[str, int | None]:
+        return _last(turns)
+
+
+class Batched(Sequential):
+    """Groups of `size` in parallel; a group sees the completed outputs of all earlier groups. O(N/K) latency."""
+
+    name = "batched"
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    async def play(self, stage: Stage) -> None:
+        for first in range(0, stage.agents, self.size):
+            sees = _spoken(stage.turns)
+            group = range(first, min(first + self.size, stage.agents))
+            await stage.play(*(Cue(agent, sees=sees, last=agent == stage.agents - 1) for agent in group))
+
+
+class Coordinator:
+    """Agent 0 assigns roles and phases (1 call), the others work by phases (N-1), agent 0 integrates (1)."""
+
+    name = "coordinator"
+
+    def needs(self, agents: int) -> Need:
+        work: dict[Hashable, float] = {(at, "act"): NEED for at in range(1, agents)}
+        return {(0, "assign"): NEED, **work, (0, "integrate"): EDGE_NEED}
+
+    def final(self, agents: int) -> tuple[int, Phase]:
+        return (0, "integrate")
+
+    async def play(self, stage: Stage) -> None:
+        plan = await stage.plan()
+        for agent, (_, phase) in plan.items():
+            if phase == 0:
+                stage.sit_out(agent, "the coordinator lets it sit out")
+        for phase in sorted({phase for _, phase in plan.values() if phase > 0}):
+            sees = _spoken(stage.turns)
+            now = [(agent, role) for agent, (role, at) in plan.items() if at == phase]
+            await stage.play(*(Cue(agent, sees=sees, role=role) for agent, role in now))
+        await stage.play(Cue(0, "integrate", sees=_spoken(stage.turns)))
+
+    def result(self, turns: list[Turn]) -> tuple[str, int | None]:
+        whole = [turn for turn in turns if turn.phase == "integrate" and turn.contributed]
+        return (whole[0].text, 0) if whole else _joined(turns)
+
+
+class Broadcast:
+    """All state intentions at once, then all decide at once, each seeing every intention."""
+
+    name = "broadcast"
+
+    def needs(self, agents: int) -> Need:
+        intents: dict[Hashable, float] = {(at, "intend"): INTENT_NEED for at in range(agents)}
+        return {**intents, **{(at, "act"): NEED for at in range(agents)}}
+
+    def final(self, agents: int) -> tuple[int, Phase]:
+        return (agents - 1, "act")
+
+    async def play(self, stage: Stage) -> None:
+        await stage.play(*(Cue(agent, "intend") for agent in range(stage.agents)))
+        sees = _spoken(stage.turns, "intend")
+        await stage.play(*(Cue(agent, sees=sees) for agent in range(stage.agents)))
+
+    def result(self, turns: list[Turn]) -> tuple[str, int | None]:
+        return _joined(turns)
+
+
+class Shared:
+    """All at once, each seeing which roles the team's agents played in earlier tasks."""
+
+    name = "shared"
+
+    def needs(self, agents: int) -> Need:
+        return {(at, "act"): NEED for at in range(agents)}
+
+    def final(self, agents: int) -> tuple[int, Phase]:
+        return (agents - 1, "act")
+
+    async def play(self, stage: Stage) -> None:
+        await stage.play(*(Cue(agent, shows_history=True) for agent in range(stage.agents)))
+
+    def result(self, turns: list[Turn]) -> tuple[str, int | None]:
+        return _joined(turns)
+
+
+PROTOCOLS = ("sequential", "batched", "coordinator", "broadcast", "shared")
+
+
+def protocol_named(name: str, *, batch_size: int) -> Coordination:
+    """Raises `InvalidRequest` for a name that isn't in `PROTOCOLS`."""
+    made: dict[str, Any] = {
+        "sequential": Sequential,
+        "batched": lambda: Batched(batch_size),
+        "coordinator": Coordinator,
+        "broadcast": Broadcast,
+        "shared": Shared,
+    }
+    if name not in made:
+        raise InvalidRequest(f"There is no protocol {name!r}. Known: {', '.join(PROTOCOLS)}.", param="protocol")
+    found: Coordination = made[name]()
+    return found
+
+
+def purse_for(protocol: Coordination, agents: int, budget: int | None, headroom: float) -> Purse:
+    return Purse(budget, protocol.needs(agents), protocol.final(agents), headroom)
+
+
+def counting(turns: list[Turn]) -> tuple[Turn, ...]:
+    """Of each agent the turn that counts: its last one that isn't a plan or an intention."""
+    found: dict[int, Turn] = {}
+    for turn in turns:
+        if turn.phase in ("act", "integrate"):
+            found[turn.agent] = turn
+    return tuple(found[agent] for agent in sorted(found))
+
+
+def _spoken(turns: list[Turn], phase: Phase = "act") -> tuple[Turn, ...]:
+    """What others may see: everybody who had a turn and wasn't lost to money or a failing model."""
+    return tuple(t for t in turns if t.phase == phase and t.status != "failed" and t.abstention != "budget")
+
+
+def _last(turns: list[Turn]) -> tuple[str, int | None]:
+    spoken = [turn for turn in turns if turn.contributed]
+    return (spoken[-1].text, spoken[-1].agent) if spoken else ("", None)
+
+
+def _joined(turns: list[Turn]) -> tuple[str, int | None]:
+    spoken = [turn for turn in counting(turns) if turn.contributed]
+    if len(spoken) == 1:
+        return spoken[0].text, spoken[0].agent
+    return "\n\n".join(f"[agent {turn.agent}: {turn.role}]\n{turn.text}" for turn in spoken), None

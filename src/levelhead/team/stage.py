@@ -1,0 +1,236 @@
+"""Where a protocol plays: it says who acts on what it sees; the stage prompts, pays, calls and writes down."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from ..errors import BudgetExhausted, InvalidRequest, LevelheadError, UpstreamError
+from ..types import NANOS_PER_USD, Json, Level, Outcome, Reason
+from . import prompts
+from .answers import NO_ROLE, Said, read_answer, read_plan
+from .leaning import Lean
+from .purse import Purse, usd
+from .record import Phase, Turn
+from .transcript import Excerpt, excerpt, newest_lines
+
+BYTES_PER_TOKEN = 3  # cautious: most text has four
+_SMALLEST_VIEW = 400
+
+
+class Asker(Protocol):
+    """What a team needs of a router: `levelhead.Router`, or `ProxyRouter` for one behind HTTP."""
+
+    async def achat(self, messages: Sequence[Json], **fields: Any) -> Outcome: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """The run's fixed terms. `fixed_role` says for a lean whether the model it leads to gets its role given."""
+
+    run: str
+    task: str
+    system: str
+    protocol: str
+    slots: tuple[str, ...]
+    view_bytes: int
+    max_output_tokens: int
+    lean: Callable[[int, Phase], Lean]
+    fixed_role: Callable[[Lean], bool]
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    history: str = ""  # roles of earlier tasks, JSON lines
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """One turn that a protocol calls for. `role`: assigned by a coordinator, "" leaves it free."""
+
+    agent: int
+    phase: Phase = "act"
+    sees: tuple[Turn, ...] = ()
+    role: str = ""
+    last: bool = False
+    shows_history: bool = False
+
+
+class Stage:
+    """One run's calls. `turns` grows in the order of steps, within a step in the order of seats."""
+
+    def __init__(self, asker: Asker, cast: Cast, purse: Purse) -> None:
+        self.cast = cast
+        self.purse = purse
+        self.turns: list[Turn] = []
+        self.steps = 0
+        self.squeezed = False
+        self._asker = asker
+        self._shown: tuple[tuple[Turn, ...], int, Excerpt] = ((), 0, excerpt((), 0))
+
+    @property
+    def agents(self) -> int:
+        return len(self.cast.slots)
+
+    async def play(self, *cues: Cue) -> list[Turn]:
+        """One step: these turns at once. Raises what is the caller's mistake; a failing model is a failed turn."""
+        step = self.steps
+        self.steps += 1
+        ceilings = [self.purse.take((cue.agent, cue.phase), len(cues)) for cue in cues]
+        turns = await _all([self._turn(cue, step, taken) for cue, taken in zip(cues, ceilings, strict=True)])
+        self.turns.extend(turns)
+        return turns
+
+    def sit_out(self, agent: int, why: str) -> Turn:
+        """A turn that the coordinator does without: no call is made."""
+        self.purse.waive((agent, "act"))
+        turn = Turn(agent, self.cast.slots[agent], "act", self.steps, "abstained", why=why, abstention="directed")
+        self.turns.append(turn)
+        return turn
+
+    async def plan(self) -> dict[int, tuple[str, int]]:
+        """Agent 0's assignment: agent -> (role, phase), phase 0 for "sit out". See `read_plan` for unreadable ones."""
+        (turn,) = await self.play(Cue(0, "assign"))
+        plan, readable = read_plan(turn.text, self.agents)
+        if turn.called and turn.malformed == readable:
+            self.turns[-1] = replace(turn, malformed=not readable)
+        return plan
+
+    async def last_resort(self) -> Turn | None:
+        """Where nobody has contributed and money kept somebody from it: the last such seat, with all that is left."""
+        if any(turn.contributed and turn.phase in ("act", "integrate") for turn in self.turns):
+            return None
+        forced = [at for at, turn in enumerate(self.turns) if turn.abstention == "budget" and turn.phase != "assign"]
+        if not forced or not (taken := self.purse.take_all()):
+            return None
+        seat = self.turns[forced[-1]]
+        cue = Cue(seat.agent, "integrate" if seat.phase == "integrate" else "act", last=True)
+        turn = await self._turn(cue, self.steps, taken)
+        self.steps += 1
+        self.turns[forced[-1]] = turn
+        return turn
+
+    async def _turn(self, cue: Cue, step: int, taken: int | None) -> Turn:
+        cast, lean = self.cast, self.cast.lean(cue.agent, cue.phase)
+        free = not cue.role and not cast.fixed_role(lean)
+        blank = Turn(cue.agent, cast.slots[cue.agent], cue.phase, step, "failed", free_role=free, lean=lean.lean)
+        blank = replace(blank, propensity=lean.propensity)
+        room = cast.view_bytes
+        while True:
+            messages, seen = self._messages(cue, free, room)
+            try:
+                outcome = await self._ask(cue, lean, messages, taken)
+            except BudgetExhausted as error:
+                self.purse.settle(taken, 0)
+                return replace(blank, status="abstained", abstention="budget", why="no money", error=error.scope)
+            except InvalidRequest as error:
+                if error.code == "context_length_exceeded" and seen.text and room > _SMALLEST_VIEW:
+                    room //= 2
+                    continue
+                self.purse.settle(taken, 0)
+                raise
+            except UpstreamError as error:
+                cost = round(error.cost_usd * NANOS_PER_USD)
+                self.purse.settle(taken, cost)
+                return replace(blank, error=error.code or error.openai_type, cost_usd=usd(cost))
+            except BaseException:
+                self.purse.settle(taken, taken or 0)
+                raise
+            break
+        self.purse.settle(taken, round(outcome.cost_usd * NANOS_PER_USD))
+        if outcome.decision is not None and outcome.decision.reason is Reason.BUDGET:
+            self.squeezed = True
+        blank = replace(blank, sees=seen.sees, cut=seen.cut)
+        return _heard(blank, outcome, cue)
+
+    def _messages(self, cue: Cue, free: bool, room: int) -> tuple[list[Json], Excerpt]:
+        cast = self.cast
+        role = cue.role or (None if free else prompts.fixed_role(cue.agent, self.agents))
+        seen = self._excerpt(cue.sees, room)
+        heading, text = "What the team has so far, one JSON object a line:", seen.text
+        if cue.shows_history and cast.history:
+            heading, text = "Which roles were played in earlier tasks:", newest_lines(cast.history, room)
+        nobody_yet = not any(turn.contributed for turn in cue.sees)
+        told = prompts.part(cue.agent, self.agents, cue.phase, role=role, last=cue.last, nobody_yet=nobody_yet)
+        return prompts.messages(cast.system, cast.task, text, heading, told), seen
+
+    def _excerpt(self, sees: tuple[Turn, ...], room: int) -> Excerpt:
+        """Turns of one step see the same: it is written once."""
+        turns, known_room, known = self._shown
+        if turns is not sees or known_room != room:
+            known = excerpt(sees, room)
+            self._shown = sees, room, known
+        return known
+
+    async def _ask(self, cue: Cue, lean: Lean, messages: list[Json], taken: int | None) -> Outcome:
+        cast = self.cast
+        fields: dict[str, Any] = {
+            "slot": cast.slots[cue.agent],
+            "run": cast.run,
+            "session": f"{cast.run}.{cue.agent}",
+            "cache": "no-store",
+            "max_tokens": cast.max_output_tokens,
+        }
+        if taken is not None:
+            fields["max_cost_usd"] = f"{usd(taken):.9f}"
+        if lean.lean:
+            fields["lean"] = f"{lean.lean:.4f}"
+        return await self._asker.achat(messages, **{**fields, **cast.fields})
+
+
+def _heard(blank: Turn, outcome: Outcome, cue: Cue) -> Turn:
+    """The turn with what the model answered and what it cost."""
+    said = read_answer(outcome.text)
+    if cue.phase == "assign":
+        said = Said(role="coordinator", text=outcome.text, contribute=bool(outcome.text.strip()))
+    used = tuple(agent for agent in said.used if agent in blank.sees)
+    role = cue.role if cue.role and said.role == NO_ROLE else said.role
+    abstains = not said.contribute
+    empty = abstains and said.malformed and not said.why and said.role == NO_ROLE
+    return replace(
+        blank,
+        status="failed" if empty else "abstained" if abstains else "contributed",
+        abstention="voluntary" if abstains and not empty else None,
+        error="empty answer" if empty else "",
+        role=role,
+        text=said.text,
+        why=said.why,
+        used=used,
+        malformed=said.malformed,
+        called=True,
+        model=outcome.model,
+        tier=_tier(outcome),
+        level=outcome.level,
+        cost_usd=outcome.cost_usd,
+        decision_id=outcome.decision_id,
+    )
+
+
+def _tier(outcome: Outcome) -> str:
+    decision = outcome.decision
+    if decision is None:
+        return ""
+    return next((c.model.tier for c in decision.candidates if c.model.name == outcome.model), decision.tier)
+
+
+async def _all(work: Sequence[Any]) -> list[Turn]:
+    """All of them, in order. When one raises the others are cancelled and waited for: nothing goes on unseen."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        return list(await asyncio.gather(*tasks))
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+
+
+def foreseen_level(asker: Any, task: str) -> Level | None:
+    """The level of the task, where the asker can tell without a call."""
+    explain = getattr(asker, "explain", None)
+    if explain is None:
+        return None
+    try:
+        level: Level = explain([{"role": "user", "content": task}]).level
+        return level
+    except LevelheadError:
+        return None
