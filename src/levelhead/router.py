@@ -240,20 +240,17 @@ class Pipeline:
         """`most`: nanodollars that turned out to be too much, when this is a second decision."""
         began = perf_counter()
         rooms = self._rooms
-        wishes = passage.wishes
-        remaining = rooms.ledger.remaining(passage.scopes) if passage.scopes else None
-        for least in (wishes.most, None if most is None else most - 1):
-            if least is not None:
-                remaining = least if remaining is None else min(least, remaining)
+        left = rooms.ledger.remaining(passage.scopes) if passage.scopes else None
+        limits = (left, passage.wishes.most, None if most is None else most - 1)
         question = Question(
             passage.chat,
             passage.key,
             self._pool(passage.target)[0],
             passage.slot,
             passage.target.kind != "auto",
-            remaining,
+            min((one for one in limits if one is not None), default=None),
             passage.at,
-            wishes.lean,
+            passage.wishes.lean,
         )
         assessment = passage.decision.assessment if passage.decision else rooms.decider.assess(passage.chat)
         decision = passage.decision = rooms.decider.decide(question, assessment)
