@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from levelhead.stats import Logistic, fit_logistic, fixed_sequence, holm, off_policy
+from levelhead.stats import Logistic, fit_logistic, fixed_sequence, off_policy
 
 PRIOR = Logistic((1.0, 0.0), -0.5)
 
@@ -33,12 +33,6 @@ def test_a_fixed_sequence_ends_at_its_first_failure():
     assert fixed_sequence("abcd", lambda at: asked.append(at) or at < 2) == 2
     assert asked == [0, 1, 2]
     assert fixed_sequence("ab", lambda at: True) == 2
-
-
-def test_holm_refuses_step_by_step():
-    assert holm([0.01, 0.04, 0.03], 0.05) == [True, False, False]
-    assert holm([0.01, 0.02, 0.03], 0.05) == [True, True, True]
-    assert holm([], 0.05) == []
 
 
 def logged_bandit(random, n):

@@ -1,6 +1,6 @@
 """Is this draft good enough? Checks from cheap to dear, and the one probability that they come to."""
 
-from .acceptance import FEATURES, PRIOR, Outcome, acceptance, features, mean_logprob
+from .acceptance import DEFAULT_ACCEPTANCE, FEATURES, PRIOR, Outcome, acceptance, features, mean_logprob
 from .compare import agreement
 from .family import family
 from .kinds import expected_kind
@@ -10,6 +10,7 @@ from .rubric import OUTPUT_CAP, comparison, read_comparison
 from .validity import flaw
 
 __all__ = [
+    "DEFAULT_ACCEPTANCE",
     "FEATURES",
     "OUTPUT_CAP",
     "PRIOR",

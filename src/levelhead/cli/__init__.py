@@ -17,6 +17,7 @@ from .budgets import budgets
 from .demo import demo
 from .doctor import doctor
 from .explain import explain
+from .replay import replay
 from .serve import serve
 from .train import train
 
@@ -27,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,  # they print local variables, and those hold secrets
 )
-for verb in (serve, explain, doctor, budgets, train, demo):
+for verb in (serve, explain, doctor, budgets, train, replay, demo):
     app.command()(verb)
 
 

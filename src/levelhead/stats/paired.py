@@ -17,9 +17,11 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 MOST = 4_000  # verdicts; beyond that, time goes where a betting bound is sharp enough
-_TAIL = 7.5  # standard deviations: what lies beyond weighs less than 1e-12
+_TAIL = 6.0  # standard deviations: what lies beyond weighs less than 1e-8
+_LEAST_Z = 0.5  # no critical value is below it at a level under 0.3
+_USUAL_Z = 1.66
 _STRICTER = 0.98  # of the level, for what lies between two rates of the grid
-_RATES = np.unique(np.concatenate(([0.0], np.geomspace(1e-4, 0.5, 48), np.linspace(0.05, 0.49, 16))))
+_RATES = np.unique(np.concatenate(([0.0], np.geomspace(1e-4, 0.5, 40), np.linspace(0.05, 0.49, 12))))
 
 
 def score_z(lost: npt.ArrayLike, won: npt.ArrayLike, n: int, bound: float) -> Floats:
@@ -49,39 +51,37 @@ def critical_z(n: int, bound: float, delta: float) -> float:
 
 def _critical_at(n: int, bound: float, delta: float, won_rate: float, factorials: Floats) -> float:
     lost_rate = won_rate + bound
-    b = _likely(n, lost_rate)[:, None]
-    c = _likely(n, won_rate)[None, :]
+    b, c = np.meshgrid(_likely(n, lost_rate), _likely(n, won_rate), indexing="ij")
+    z = score_z(b, c, n, bound)
+    candidate = (z > _LEAST_Z) & (b + c <= n)
+    b, c, z = b[candidate], c[candidate], z[candidate]
     rest = n - b - c
-    possible = rest >= 0
-    rest = np.maximum(rest, 0)
     same = max(1 - lost_rate - won_rate, 1e-300)
     log_chance = factorials[n] - factorials[b] - factorials[c] - factorials[rest] + b * np.log(lost_rate)
-    log_chance = log_chance + c * np.log(max(won_rate, 1e-300)) + rest * np.log(same)
-    chance = np.where(possible, np.exp(log_chance), 0.0).ravel()
-    z = score_z(b, c, n, bound).ravel()
+    log_chance += c * np.log(max(won_rate, 1e-300)) + rest * np.log(same)
     order = np.argsort(-z)
-    above = np.cumsum(chance[order])
+    above = np.cumsum(np.exp(log_chance[order]))
     first_too_many = int(np.searchsorted(above, delta, side="right"))
     if first_too_many == order.size:
-        return 0.0
-    # strictly above the outcome that would make it too many, and above its ties
-    return max(0.0, float(z[order[first_too_many]]) + 1e-9)
+        return _LEAST_Z
+    return float(z[order[first_too_many]]) + 1e-9  # above the outcome that would make it too many, and above its ties
 
 
 def _likely(n: int, rate: float) -> npt.NDArray[np.int64]:
-    reach = _TAIL * sqrt(n * rate * (1 - rate)) + _TAIL**2
+    reach = _TAIL * sqrt(n * rate * (1 - rate)) + 2 * _TAIL
     first, last = max(0, int(n * rate - reach)), min(n, int(n * rate + reach))
     return np.arange(first, last + 1)
 
 
 def paired_upper(lost: int, won: int, n: int, delta: float, *, steps: int = 500) -> float:
     """The least of `steps` bounds in (0, 1] that the loss is shown to be below at level 1 - `delta`."""
-    low, top = max(0, (lost - won) * steps // n), steps
-    reach = 4
-    while top - low > 1:
-        middle = min(low + reach, (low + top) // 2) if top == steps else (low + top) // 2
-        if score_z(lost, won, n, middle / steps) >= critical_z(n, middle / steps, delta):
-            top = middle
-        else:
-            low, reach = middle, 2 * reach
-    return top / steps
+
+    def shown(step: int) -> bool:
+        return bool(score_z(lost, won, n, step / steps) >= critical_z(n, step / steps, delta))
+
+    guess = next((step for step in range(1, steps) if score_z(lost, won, n, step / steps) >= _USUAL_Z), steps)
+    while guess < steps and not shown(guess):
+        guess += 1
+    while guess > 1 and shown(guess - 1):
+        guess -= 1
+    return guess / steps

@@ -70,16 +70,5 @@ def fixed_sequence(candidates: Sequence[object], passes: Callable[[int], bool]) 
     return len(candidates)
 
 
-def holm(p_values: Sequence[float], delta: float) -> list[bool]:
-    """Holm's step-down test (Scandinavian Journal of Statistics 6, 1979): family-wise error at most `delta`."""
-    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
-    refused = [False] * len(p_values)
-    for step, i in enumerate(order):
-        if p_values[i] > delta / (len(p_values) - step):
-            break
-        refused[i] = True
-    return refused
-
-
 def _whole(losses: Floats) -> bool:
     return bool(np.isin(losses, (-1.0, 0.0, 1.0)).all())

@@ -1,0 +1,191 @@
+"""The certificate: the most saving threshold whose quality loss is shown to stay under the goal.
+
+A verdict pairs the efficient path with the strong one on the same request. The efficient answer is served where its
+*trust* (the acceptance probability of the cascade, or what the text says) reaches a threshold; the loss of a verdict is
+strong score - efficient score there, and nothing elsewhere. Thresholds are tested from the safest down, each at the
+full level, until one fails (fixed-sequence testing, after Learn then Test, Angelopoulos et al., 2021).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from ..errors import ArtefactError
+from ..stats import Tested, fixed_sequence, loss_below, loss_upper
+from ..types import Goal, value
+
+Floats = npt.NDArray[np.float64]
+Route = Literal["direct", "cascade"]
+
+# Fixed before any verdict is seen, which is what makes testing them one after the other right.
+THRESHOLDS = (0.99, 0.98, 0.96, 0.94, 0.92, 0.9, 0.88, 0.86, 0.84, 0.82, 0.8, 0.78, 0.75, 0.72, 0.69, 0.66, 0.63, 0.6,
+              0.57, 0.54, 0.5, 0.46, 0.42, 0.38, 0.34, 0.3, 0.26, 0.22, 0.18, 0.14, 0.1, 0.06, 0.03, 0.0)  # fmt: skip
+LEAST = 100  # verdicts that a cell needs for a test of its own; sparser ones are tested at their parent
+WHOLE = ""  # the name of a parent: every domain of a slot, every slot
+
+
+@value
+class Verdict:
+    """One request judged on both paths. `trust` 0..1, scores 0..1.
+
+    `forced`: money decided, not the policy; such requests lie outside every certificate and are counted apart.
+    """
+
+    trust: float
+    efficient: float
+    strong: float
+    slot: str = WHOLE
+    domain: str = WHOLE
+    forced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """Serving the efficient answer from `threshold` on loses less than `max_quality_loss`, at `confidence`.
+
+    It holds for one frozen `policy` (a hash of artefact, thresholds and cascade rule) on traffic like the verdicts'.
+    `estimate` and `upper` are the mean loss and its upper confidence bound; `accepted` the share served efficiently.
+    """
+
+    policy: str
+    path: Route
+    slot: str
+    domain: str
+    threshold: float
+    max_quality_loss: float
+    confidence: float
+    n: int
+    estimate: float
+    upper: float
+    accepted: float
+    method: str
+    forced: int = 0
+    withdrawn: str = ""  # why, where it is
+
+    @property
+    def valid(self) -> bool:
+        return not self.withdrawn
+
+    def withdraw(self, why: str) -> Certificate:
+        return replace(self, withdrawn=why)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """No certificate for this cell. `least`: the test's result at the safest threshold that failed."""
+
+    slot: str
+    domain: str
+    n: int
+    forced: int
+    why: str
+
+
+def certify(
+    verdicts: Sequence[Verdict],
+    goal: Goal,
+    *,
+    policy: str,
+    path: Route = "cascade",
+    slot: str = WHOLE,
+    domain: str = WHOLE,
+    delta: float | None = None,
+) -> Certificate | Refusal:
+    """One cell. `delta`: its share of the error (None: all of it, 1 - `goal.confidence`)."""
+    level = 1 - goal.confidence if delta is None else delta
+    counted = [verdict for verdict in verdicts if not verdict.forced]
+    forced = len(verdicts) - len(counted)
+    trust, losses = _arrays(counted)
+    tests: list[Tested] = []
+
+    def passes(at: int) -> bool:
+        tests.append(loss_below(np.where(trust >= THRESHOLDS[at], losses, 0.0), goal.max_quality_loss, level))
+        return tests[-1].passed
+
+    passed = fixed_sequence(THRESHOLDS, passes)
+    served = trust >= THRESHOLDS[passed - 1] if passed else np.zeros(0, dtype=bool)
+    if not passed or not served.any():
+        return Refusal(slot, domain, len(counted), forced, _why_not(len(counted), goal))
+    found = tests[passed - 1]
+    kept = np.where(served, losses, 0.0)
+    return Certificate(
+        policy, path, slot, domain, THRESHOLDS[passed - 1], goal.max_quality_loss, goal.confidence, len(counted),
+        found.estimate, min(loss_upper(kept, level), goal.max_quality_loss), float(served.mean()), found.method, forced,
+    )  # fmt: skip
+
+
+def certify_cells(
+    verdicts: Iterable[Verdict], goal: Goal, *, policy: str, path: Route = "cascade"
+) -> list[Certificate | Refusal]:
+    """Each slot x domain with `LEAST` verdicts by itself, the rest of a slot at the slot, what is left at the whole.
+
+    The cells share the error equally (Bonferroni), so that all certificates hold together at `goal.confidence`.
+    """
+    cells = _cells(verdicts)
+    share = (1 - goal.confidence) / max(len(cells), 1)
+    return [
+        certify(found, goal, policy=policy, path=path, slot=slot, domain=domain, delta=share)
+        for (slot, domain), found in cells.items()
+    ]
+
+
+def _cells(verdicts: Iterable[Verdict]) -> dict[tuple[str, str], list[Verdict]]:
+    """Which verdicts speak for which cell; each speaks for one only, its parent where its own is too sparse."""
+    by_domain: defaultdict[tuple[str, str], list[Verdict]] = defaultdict(list)
+    for verdict in verdicts:
+        by_domain[verdict.slot, verdict.domain].append(verdict)
+    found: dict[tuple[str, str], list[Verdict]] = {}
+    by_slot: defaultdict[str, list[Verdict]] = defaultdict(list)
+    for (slot, domain), mine in sorted(by_domain.items()):
+        if len(mine) >= LEAST and domain != WHOLE:
+            found[slot, domain] = mine
+        else:
+            by_slot[slot] += mine
+    rest: list[Verdict] = []
+    for slot, mine in by_slot.items():
+        if len(mine) >= LEAST and slot != WHOLE:
+            found[slot, WHOLE] = mine
+        else:
+            rest += mine
+    if rest:
+        found[WHOLE, WHOLE] = rest
+    return found
+
+
+def _arrays(verdicts: Sequence[Verdict]) -> tuple[Floats, Floats]:
+    trust = np.array([verdict.trust for verdict in verdicts], dtype=np.float64)
+    return trust, np.array([verdict.strong - verdict.efficient for verdict in verdicts], dtype=np.float64)
+
+
+def _why_not(n: int, goal: Goal) -> str:
+    return (
+        f"uncertified: {n} verdicts don't show that any saving loses less than "
+        f"{goal.max_quality_loss:g} at {goal.confidence:g}"
+    )
+
+
+def save(found: Sequence[Certificate], path: Path) -> None:
+    """As JSON, written whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(orjson.dumps([asdict(one) for one in found], option=orjson.OPT_INDENT_2))
+    partial.replace(path)
+
+
+def load(path: Path) -> list[Certificate]:
+    """No file: none. Raises `ArtefactError` for a file that isn't certificates."""
+    try:
+        rows: list[dict[str, Any]] = orjson.loads(path.read_bytes())
+        return [Certificate(**row) for row in rows]
+    except FileNotFoundError:
+        return []
+    except (ValueError, TypeError) as error:
+        raise ArtefactError(f"{path.name} holds no certificates: {error}") from None

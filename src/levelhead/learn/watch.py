@@ -1,0 +1,49 @@
+"""A certificate under watch: withdrawn as soon as the traffic that it was issued on is no more."""
+
+from __future__ import annotations
+
+from ..stats import Alarm
+from .certify import Certificate, Verdict
+
+_PATIENCE = 5_000.0  # verdicts: how long, on average, until an alarm that isn't due
+_SLACK = 0.03  # of the share accepted, on top of what sampling explains
+_ERRORS = 2.6  # standard errors of the share at its issue
+
+
+class Watch:
+    """Told of each verdict, and of each request that was checked; `certificate` says whether it still holds.
+
+    Two kinds of alarm: the loss itself has risen above the goal, which is what was promised; or drafts pass at another
+    rate than they did, which is no loss yet but means other traffic, and shows much earlier. Each rings once in 5,000
+    observations at most where nothing has changed (see `stats.drift`).
+    """
+
+    def __init__(self, certificate: Certificate) -> None:
+        self.certificate = certificate
+        self.seen = 0
+        share = certificate.accepted
+        slack = _SLACK + _ERRORS * (max(share * (1 - share), 1e-4) / max(certificate.n, 1)) ** 0.5
+        self._loss = Alarm(certificate.max_quality_loss, _PATIENCE)
+        self._more = Alarm(min(share + slack, 0.99), _PATIENCE, low=0.0)
+        self._fewer = Alarm(min(1 - share + slack, 0.99), _PATIENCE, low=0.0)
+
+    def verdict(self, verdict: Verdict) -> bool:
+        """Whether the certificate still holds after this verdict. What money forced lies outside it."""
+        if verdict.forced or not self.certificate.valid:
+            return self.certificate.valid
+        self.seen += 1
+        served = verdict.trust >= self.certificate.threshold
+        if self._loss.add(verdict.strong - verdict.efficient if served else 0.0):
+            self._withdraw("the loss has risen above the goal")
+        return self.checked(verdict.trust)
+
+    def checked(self, trust: float) -> bool:
+        """As `verdict`, for a request that nobody judged."""
+        served = float(trust >= self.certificate.threshold)
+        if self._more.add(served) or self._fewer.add(1 - served):
+            self._withdraw("drafts pass at another rate than when it was issued: the traffic has changed")
+        return self.certificate.valid
+
+    def _withdraw(self, why: str) -> None:
+        if self.certificate.valid:
+            self.certificate = self.certificate.withdraw(f"after {self.seen} verdicts: {why}")
