@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from .cache import DiskTier, MemoryTier, TieredCache
+from .cache import Conversations, DiskTier, MemoryTier, TieredCache
 from .config import Config, ModelEntry
 from .deciding import Decider
 from .difficulty import load_quality_model
@@ -72,6 +72,7 @@ def rooms_of(config: Config, clock: Callable[[], float] = time.time) -> Rooms:
         ledger=Unlimited(),
         cache=None,
         cache_when=config.cache.when,
+        conversations=Conversations(),
         health=health,
         upstreams=open_upstreams(_timeouts(config), Limits(connections=config.limits.in_flight_per_upstream)),
         observer=Fanout(),

@@ -205,3 +205,31 @@ def _nobody(chat: Chat, candidates: Sequence[Candidate]) -> LevelheadError:
     if gates == {"key"}:
         return PermissionDenied("This key may not use the models that could serve this request.", param="model")
     return NotCapable("The slot's floor and ceiling leave no model for this request.", param="model")
+
+
+def explanation(decision: Decision, id: str | None = None) -> dict[str, object]:
+    """A decision as the JSON of `levelhead explain --json` and `POST /v1/explain`."""
+    assessment = decision.assessment
+    return {
+        "id": id,
+        "level": str(assessment.level),
+        "difficulty": round(assessment.difficulty, 4),
+        "confidence": round(assessment.confidence, 4),
+        "slot": decision.slot,
+        "models": {
+            c.model.name: {
+                "success": round(c.success, 4),
+                "expected_cost_usd": round(c.expected_cost_usd, 9),
+                "eligible": c.eligible,
+                "why_not": c.why_not,
+            }
+            for c in decision.candidates
+        },
+        "decision": {
+            "model": decision.model.name,
+            "tier": decision.tier,
+            "reason": str(decision.reason),
+            "expected_cost_usd": round(decision.expected_cost_usd, 9),
+            "baseline_cost_usd": round(decision.baseline_cost_usd, 9),
+        },
+    }

@@ -21,7 +21,9 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Literal
 
-from .cache import Entry, Seat, SingleFlight, cache_key, cacheable, decode, encode, serving_set
+import orjson
+
+from .cache import Conversations, Entry, Seat, SingleFlight, cache_key, cacheable, decode, encode, serving_set
 from .calling import Caller
 from .deciding import Decider, Question
 from .errors import LevelheadError, PermissionDenied, StreamBroken, UpstreamError
@@ -48,6 +50,7 @@ from .upstream import AnthropicUpstream, Health
 from .wire.chat import Collector
 from .wire.dialects import DIALECTS
 from .wire.identity import Target, identify, resolve_model
+from .wire.responses_read import items_of
 from .wire.usage import estimate_usage
 from .wire.wishes import read_wishes
 
@@ -65,6 +68,7 @@ class Rooms:
     ledger: Ledger
     cache: ResponseCache | None
     cache_when: Literal["deterministic", "always"]
+    conversations: Conversations
     health: Health
     upstreams: Mapping[Wire, Upstream]
     observer: Observer
@@ -174,6 +178,7 @@ class Pipeline:
         await self._rooms.ledger.aclose()
         if self._rooms.cache is not None:
             await self._rooms.cache.aclose()
+        self._rooms.conversations.close()
         for upstream in self._rooms.upstreams.values():
             await upstream.aclose()
 
@@ -181,7 +186,9 @@ class Pipeline:
 
     def _open(self, ask: Ask, default_model: str | None = None) -> Passage:
         rooms, key = self._rooms, ask.key
-        chat = DIALECTS[ask.dialect].read_request(ask.raw, default_model=default_model)
+        chat = DIALECTS[ask.dialect].read_request(
+            ask.raw, default_model=default_model, recall=lambda id: rooms.conversations.get(key.name, id)
+        )
         target = resolve_model(
             chat.model, models=rooms.models, tiers=rooms.tiers, slots=rooms.slots, aliases=rooms.aliases
         )
@@ -228,6 +235,7 @@ class Pipeline:
         passage.level, passage.confidence, passage.reason = entry.level, entry.confidence, Reason.CACHE
         passage.baseline_usd = entry.baseline_usd
         self._rooms.observer.finished(record(passage, "cached"))
+        self._remember(passage, entry.body)
         chat = passage.chat
         if not chat.stream:
             return Reply(passage, self._head(passage), body=entry.body)
@@ -277,6 +285,7 @@ class Pipeline:
         await self._caller.charge(passage, answer.usage)
         body = DIALECTS[passage.chat.dialect].render_answer(answer, passage.chat)
         self._store(passage, answer, body, seat)
+        self._remember(passage, body)
         self._rooms.observer.finished(record(passage, "ok"))
         return Reply(passage, self._head(passage), body=body)
 
@@ -286,7 +295,8 @@ class Pipeline:
         """Passes chunks on; settles, stores and reports when the stream ends in whatever way."""
         ending: Ending = "cancelled"
         code = ""
-        collector = Collector() if passage.cache_key is not None else None
+        remembers = passage.chat.dialect == "responses"
+        collector = Collector() if passage.cache_key is not None or remembers else None
         began = perf_counter()
         try:
             async for chunks in stream:
@@ -297,7 +307,9 @@ class Pipeline:
             ending = "ok"
             if collector is not None:
                 answer, chat = collector.answer(), passage.chat
-                self._store(passage, answer, DIALECTS[chat.dialect].render_answer(answer, chat), seat)
+                body = DIALECTS[chat.dialect].render_answer(answer, chat)
+                self._store(passage, answer, body, seat)
+                self._remember(passage, body)
         except LevelheadError as error:
             ending, code = "error", error.code or error.openai_type
             if passage.model is not None:
@@ -335,6 +347,17 @@ class Pipeline:
         if seat is not None:
             seat.land(entry)
 
+    def _remember(self, passage: Passage, body: bytes) -> None:
+        """For a client that will go on from this response by its id."""
+        chat = passage.chat
+        if chat.dialect != "responses" or chat.source is None or chat.source.get("store") is False:
+            return
+        response = orjson.loads(body)
+        tenant, earlier = passage.key.name, chat.source.get("previous_response_id")
+        before = self._rooms.conversations.get(tenant, earlier) if earlier else None
+        items = [*(before or ()), *items_of(chat), *response["output"]]
+        self._rooms.conversations.put(tenant, response["id"], items)
+
     def _head(self, passage: Passage) -> bytes:
         left = self._rooms.ledger.remaining(passage.scopes) if passage.scopes else None
         return reply_head(passage, remaining_usd=None if left is None else left / NANOS_PER_USD)
@@ -369,31 +392,3 @@ def _collect(collector: Collector | None, chunks: list[Chunk]) -> Collector | No
 
 async def _once(chunks: list[Chunk]) -> AsyncGenerator[list[Chunk], None]:
     yield chunks
-
-
-def explanation(decision: Decision, id: str | None = None) -> dict[str, object]:
-    """A decision as the JSON of `levelhead explain --json` and `POST /v1/explain`."""
-    assessment = decision.assessment
-    return {
-        "id": id,
-        "level": str(assessment.level),
-        "difficulty": round(assessment.difficulty, 4),
-        "confidence": round(assessment.confidence, 4),
-        "slot": decision.slot,
-        "models": {
-            c.model.name: {
-                "success": round(c.success, 4),
-                "expected_cost_usd": round(c.expected_cost_usd, 9),
-                "eligible": c.eligible,
-                "why_not": c.why_not,
-            }
-            for c in decision.candidates
-        },
-        "decision": {
-            "model": decision.model.name,
-            "tier": decision.tier,
-            "reason": str(decision.reason),
-            "expected_cost_usd": round(decision.expected_cost_usd, 9),
-            "baseline_cost_usd": round(decision.baseline_cost_usd, 9),
-        },
-    }

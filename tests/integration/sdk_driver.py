@@ -113,6 +113,50 @@ async def agent(client: Client, ask: Ask, said: dict[str, Any]) -> None:
             messages.append({"role": "tool", "tool_call_id": call.id, "content": f"21 degrees in {where}"})
 
 
+async def response(client: Client, ask: Ask, said: dict[str, Any]) -> None:
+    fields = ask["fields"]
+    if fields.get("stream"):
+        stream = await settled(client.responses.create(**fields))
+        said |= {"headers": dict(stream.response.headers), "events": []}
+        await gathered(stream, said["events"])
+        return
+    raw = await settled(client.responses.with_raw_response.create(**fields))
+    whole = await settled(raw.parse())
+    said |= {"headers": dict(raw.headers), "body": plain(whole), "text": whole.output_text}
+
+
+async def response_helper(client: Client, ask: Ask, said: dict[str, Any]) -> None:
+    """`client.responses.stream`, which puts together what it hears."""
+    async with AsyncExitStack() as stack:
+        manager = client.responses.stream(**ask["fields"])
+        asynchronous = hasattr(manager, "__aenter__")
+        stream = await stack.enter_async_context(manager) if asynchronous else stack.enter_context(manager)
+        events: list[Any] = []
+        await gathered(stream, events)
+        whole = await settled(stream.get_final_response())
+        said |= {"events": [event["type"] for event in events], "body": plain(whole), "text": whole.output_text}
+
+
+async def response_agent(client: Client, ask: Ask, said: dict[str, Any]) -> None:
+    """A tool loop whose items go back as they came, or by `previous_response_id`. One turn for each of `models`."""
+    items: list[Any] = [{"role": "user", "content": "How warm is it in Rome?"}]
+    by_id, turns, last = ask.get("by_id"), [], None
+    said["turns"] = turns
+    for model in ask["models"]:
+        fields = {"model": model, "input": items, **ask["fields"]}
+        if by_id and last is not None:
+            fields["previous_response_id"] = last
+        whole = await settled(client.responses.create(**fields))
+        turns.append(plain(whole))
+        last = whole.id
+        calls = [item for item in whole.output if item.type == "function_call"]
+        results = [
+            {"type": "function_call_output", "call_id": call.call_id, "output": f"21 degrees: {call.arguments}"}
+            for call in calls
+        ] or [{"role": "user", "content": "and now?"}]
+        items = results if by_id else [*items, *whole.output, *results]
+
+
 async def models(client: Client, ask: Ask, said: dict[str, Any]) -> None:
     listed: list[Any] = []
     await gathered(await settled(client.models.list()), listed)
@@ -124,6 +168,9 @@ OPERATIONS: dict[str, Callable[[Client, Ask, dict[str, Any]], Awaitable[None]]] 
     "helper": helper,
     "parse": parse,
     "agent": agent,
+    "response": response,
+    "response_helper": response_helper,
+    "response_agent": response_agent,
     "models": models,
 }
 

@@ -1,5 +1,6 @@
 """Answers to exactly this request, from memory, from disk, or from a call that is under way."""
 
+from .conversations import Conversations
 from .disk import DiskTier
 from .entry import Entry, decode, encode
 from .flight import Seat, SingleFlight
@@ -9,6 +10,7 @@ from .tiers import TieredCache
 
 __all__ = [
     "CacheUse",
+    "Conversations",
     "DiskTier",
     "Entry",
     "MemoryTier",

@@ -47,7 +47,7 @@ def explain(
     with Router.from_config(config, dry_run=True) as router:
         decision = _decide(router, task, slot)
     if as_json:
-        from ..router import explanation
+        from ..deciding import explanation
 
         print_json(explanation(decision, task.get("id")))
     else:
@@ -58,7 +58,7 @@ def _explain_lines(router: Router, lines: BinaryIO, slot: str | None) -> bool:
     """Whether a line failed."""
     import orjson
 
-    from ..router import explanation
+    from ..deciding import explanation
 
     failed = False
     out = sys.stdout.buffer

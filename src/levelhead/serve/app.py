@@ -13,9 +13,10 @@ from uuid import uuid4
 
 import orjson
 
+from ..deciding import explanation
 from ..errors import InvalidRequest, LevelheadError, ModelNotFound, NotFound, Overloaded, StreamBroken
 from ..passage import Ask, Passage, Reply
-from ..router import Pipeline, explanation, frames
+from ..router import Pipeline, frames
 from ..spend import as_json
 from ..types import Dialect, Key
 from ..wire.dialects import dialect_of
@@ -60,6 +61,7 @@ class App:
         self.drain = Drain()
         self._routes: dict[str, dict[str, Route]] = {
             "/v1/chat/completions": {"POST": Route(self._ask, keyed=True)},
+            "/v1/responses": {"POST": Route(self._ask, keyed=True, dialect="responses")},
             "/v1/messages": {"POST": Route(self._ask, keyed=True, dialect="messages")},
             "/v1/messages/count_tokens": {"POST": Route(self._count, keyed=True, dialect="messages")},
             "/v1/explain": {"POST": Route(self._explain, keyed=True)},
@@ -278,7 +280,9 @@ _STARTED_AT = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(_STARTED))
 
 
 def _dialect(path: str) -> Dialect:
-    return "messages" if path.startswith("/v1/messages") else "chat"
+    if path.startswith("/v1/messages"):
+        return "messages"
+    return "responses" if path.startswith("/v1/responses") else "chat"
 
 
 def _place(error: BaseException) -> str:

@@ -48,6 +48,11 @@ class Tally:
     def require(self, need: Need) -> None:
         self.needs.add(need)
 
+    def image(self, url: str) -> None:
+        self.require(Need.VISION)
+        self.images += 1
+        self.opaque += len(url)
+
 
 def check_messages(messages: object, tally: Tally) -> None:
     if type(messages) is not list:
@@ -155,9 +160,7 @@ def _image_url(part: dict[str, Any], tally: Tally) -> None:
     required(part, "image_url", object_)
     image = part["image_url"]
     _inner(image, "image_url", "url")
-    tally.require(Need.VISION)
-    tally.images += 1
-    tally.opaque += len(image["url"])
+    tally.image(image["url"])
 
 
 def _input_audio(part: dict[str, Any], tally: Tally) -> None:
@@ -195,10 +198,8 @@ def _anthropic_document(part: dict[str, Any], tally: Tally) -> None:
 
 def count_image(source: dict[str, Any], tally: Tally) -> None:
     """An image as Anthropic is sent it."""
-    tally.require(Need.VISION)
-    tally.images += 1
     data = source.get("data")
-    tally.opaque += len(data) if isinstance(data, str) else 0
+    tally.image(data if isinstance(data, str) else "")
 
 
 def count_document(data: object, tally: Tally) -> None:

@@ -81,6 +81,7 @@ def _suit_translated(body: dict[str, Any], model: Model) -> None:
     body.pop("thinking", None)
     if model.capabilities.thinking == "none":
         body.pop("reasoning_effort", None)
+        body.pop("verbosity", None)
     elif body.get("reasoning_effort") == "none" and model.capabilities.thinking == "always":
         body["reasoning_effort"] = "low"
 

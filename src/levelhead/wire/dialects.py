@@ -10,7 +10,7 @@ import orjson
 
 from ..errors import LevelheadError
 from ..types import Answer, Chat, Chunk, Dialect, Json, Usage
-from . import chat, messages_events, messages_read, messages_write
+from . import chat, messages_events, messages_read, messages_write, responses_events, responses_read, responses_write
 
 __all__ = ["DIALECTS", "Codec", "StreamWriter", "dialect_of"]
 
@@ -33,8 +33,10 @@ class StreamWriter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """`read_request(raw, default_model=...)` raises `InvalidRequest`. `replay` streams what `render_answer` made, with
-    the answer's usage and finish."""
+    """`read_request(raw, default_model=..., recall=...)` raises `InvalidRequest`; `recall` finds an earlier response.
+
+    `replay` streams what `render_answer` made, with the answer's usage and finish.
+    """
 
     read_request: Callable[..., Chat]
     render_answer: Callable[[Answer, Chat], bytes]
@@ -44,16 +46,22 @@ class Codec:
 
 DIALECTS: Mapping[Dialect, Codec] = {
     "chat": Codec(
-        chat.read_request,
+        lambda raw, default_model=None, recall=None: chat.read_request(raw, default_model=default_model),
         lambda answer, _: chat.render_answer(answer),
         chat.replay,
         chat.StreamWriter,
     ),
     "messages": Codec(
-        messages_read.read_request,
+        lambda raw, default_model=None, recall=None: messages_read.read_request(raw, default_model=default_model),
         messages_write.render_answer,
         lambda body, _usage, _finish, _chat: messages_write.replay(body),
         messages_events.StreamWriter,
+    ),
+    "responses": Codec(
+        responses_read.read_request,
+        responses_write.render_answer,
+        lambda body, _usage, _finish, _chat: responses_write.replay(body),
+        responses_events.StreamWriter,
     ),
 }
 
@@ -68,6 +76,8 @@ def dialect_of(raw: bytes, headers: Mapping[str, str]) -> Dialect:
         return "chat"  # its reader says what is wrong
     if not isinstance(body, dict):
         return "chat"
+    if "input" in body and "messages" not in body:
+        return "responses"
     if "anthropic-version" in headers or any(name in body for name in _OF_MESSAGES):
         return "messages"
     return "messages" if any(_anthropic_tool(tool) for tool in body.get("tools") or ()) else "chat"

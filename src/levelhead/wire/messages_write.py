@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import blake2b
+from secrets import token_hex
 from typing import Any
 
 import orjson
@@ -43,7 +44,7 @@ def render_answer(answer: Answer, chat: Chat) -> bytes:
 
 def message_id(id: object) -> str:
     """An id in the vendor's form, the same for the same answer."""
-    text = id if isinstance(id, str) and id else "answer"
+    text = id if isinstance(id, str) and id else token_hex(12)
     return text if text.startswith("msg_") else f"msg_{blake2b(text.encode(), digest_size=12).hexdigest()}"
 
 
