@@ -48,7 +48,10 @@ class Router:
 
     def __init__(self, config: Config, *, key: Key = LOCAL, dry_run: bool = False) -> None:
         """`dry_run`: only to explain; opens no ledger and no cache, and looks at no budget."""
-        self._pipeline = Pipeline(rooms_of(config)) if dry_run else assemble(config).pipeline
+        self.config = config
+        house = None if dry_run else assemble(config)
+        self._pipeline = Pipeline(rooms_of(config)) if house is None else house.pipeline
+        self.metrics = None if house is None else house.metrics
         self._key = key
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -64,6 +67,12 @@ class Router:
     def context_tokens(self) -> int:
         """The smallest context window among the configured models, tokens."""
         return min(model.capabilities.context_tokens for model in self._pipeline.models.values())
+
+    def exposition(self) -> str:
+        """What `/metrics` shows, of this Router and the teams that use it: for a page of your own."""
+        if self.metrics is None:
+            raise RuntimeError("a dry run counts nothing")
+        return self._submit(self.metrics.exposition()).result()[0].decode()
 
     def explain(self, messages: Messages, **fields: Any) -> Decision:
         """What would be done with this chat, without calling a model or spending anything."""

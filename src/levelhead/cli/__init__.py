@@ -14,6 +14,7 @@ import typer
 from .._version import __version__
 from ..errors import LevelheadError
 from .budgets import budgets
+from .charter import app as charter
 from .demo import demo
 from .doctor import doctor
 from .explain import explain
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 for verb in (serve, explain, doctor, budgets, train, replay, demo):
     app.command()(verb)
+app.add_typer(charter, name="charter")
 
 
 def _version(asked: bool) -> None:

@@ -231,11 +231,12 @@ class ShadowEntry(Entry):
 
 
 class CharterEntry(Entry):
-    """`bounds`: for each ring-3 setting the least and the most it may tune itself to."""
+    """`bounds`: for each ring-3 setting the least and the most it may tune itself to; `protocols`: those allowed."""
 
     mission: str | None = None
     values: tuple[str, ...] = ()
-    bounds: Mapping[str, tuple[float, float]] = {}
+    bounds: Mapping[Literal["quality_threshold", "pacing", "batch_size"], tuple[float, float]] = {}
+    protocols: tuple[Literal["sequential", "batched", "coordinator", "broadcast", "shared"], ...] = ()
 
     @field_validator("bounds")
     @classmethod

@@ -125,6 +125,14 @@ class Config(e.Entry):
         return self._directory(self._cache_home) / "responses"
 
     @property
+    def teams_store(self) -> Path:
+        """Where teams keep probes, trials and the charter's log: SQLite, beside the ledger's file where it has one."""
+        store = self.state_store
+        if isinstance(store, Path):
+            return store.with_name(f"{store.stem}-teams.db")
+        return self._directory(self._state_home) / "teams.db"
+
+    @property
     def state_store(self) -> Path | str:
         """The SQLite file, or the Redis URL without its password.
 

@@ -21,6 +21,7 @@ from .._version import __version__
 from ..types import Attempt, Balance, Level, Model, Reason, Record
 from .counts import Counting, Frozen
 from .labels import BREAKER, CACHE_TIERS, LOST, NONE, OUTCOMES, TOKEN_TYPES, Labels
+from .teams import TeamMetrics, TeamSummary
 from .workers import VARIABLE
 
 log = logging.getLogger(__name__)
@@ -125,6 +126,7 @@ class PrometheusObserver:
         self._counting = Counting(registry, shared=self._shared)
         self._counts = _Instruments(registry, self._counting)
         self._counts.seed(self._labels)
+        self._teams: TeamMetrics | None = None
         self._shown: CollectorRegistry | MultiProcessCollector = registry
         if directory:
             self._shown = MultiProcessCollector(None, directory)  # type: ignore[no-untyped-call]
@@ -147,6 +149,13 @@ class PrometheusObserver:
         """A store that didn't happen: `dropped`, `failed` or `refused`."""
         with self._from_threads:
             self._counts.cache.add((tier if tier in CACHE_TIERS else NONE, result))
+
+    def team_finished(self, run: TeamSummary) -> None:
+        """Of any thread."""
+        with self._from_threads:
+            if self._teams is None:
+                self._teams = TeamMetrics(self._counting)
+            self._teams.add(run)
 
     def overran(self, usd: float) -> None:
         """A settlement above its reservation."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..observe.teams import DEEDS, TeamSummary
 from ..types import Level
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class TeamRun:
     cost_usd: float
     budget_usd: float | None
     steps: int
+    level: Level | None  # of the task, as foreseen
     emergence: Emergence
     quality: Quality | None = None
     budget_forced: bool = False
@@ -103,3 +105,17 @@ class TeamRun:
         if path is not None:
             Path(path).write_text(html, encoding="utf-8")
         return html
+
+
+def summary(run: TeamRun) -> TeamSummary:
+    """What metrics are told."""
+    did: list[str] = [turn.abstention or turn.status for turn in run.contributions]
+    return TeamSummary(
+        run.protocol,
+        "empty" if not run.result else "budget_forced" if run.budget_forced else "complete",
+        {what: did.count(what) for what in DEEDS},
+        run.emergence.distinct_roles,
+        run.emergence.hierarchy_depth,
+        run.cost_usd,
+        None if run.quality is None else run.quality.q,
+    )

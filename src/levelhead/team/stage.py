@@ -58,7 +58,11 @@ class Cue:
 class Stage:
     """One run's calls. `turns` grows in the order of steps, within a step in the order of seats."""
 
-    def __init__(self, asker: Asker, cast: Cast, purse: Purse) -> None:
+    def __init__(
+        self, asker: Asker, cast: Cast, purse: Purse, *, level: Level | None = None, judged: bool = False
+    ) -> None:
+        self.level = level
+        self.judged = judged
         self.cast = cast
         self.purse = purse
         self.turns: list[Turn] = []

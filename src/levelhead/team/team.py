@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Literal
 
 import orjson
 
 from ..errors import BudgetExhausted, InvalidRequest, LevelheadError, UpstreamUnavailable
-from ..types import NANOS_PER_USD, Level
+from ..types import NANOS_PER_USD
 from . import prompts
 from .emergence import emergence, roles_of
 from .judge import Quality, judging, quality, read_rating
-from .leaning import Effect, Lean, Place, leans
+from .leaning import Lean, leans
+from .office import DEFAULTS, office_for
 from .protocols import Coordination, counting, protocol_named, purse_for
-from .purse import HEADROOM, usd
-from .record import TeamRun, Turn
+from .purse import usd
+from .record import TeamRun, Turn, summary
 from .stage import BYTES_PER_TOKEN, Asker, Cast, Stage, foreseen_level
+from .tuning import Arm
 
 MOST_AGENTS = 256
 DEFAULT_CONTEXT_TOKENS = 32_000
@@ -40,8 +44,12 @@ class Team:
     `budget_usd`: the most one run may cost, judge included; None leaves it to the configured budgets. `batch_size`: K
     of "batched". `roles`: "free", "fixed" or "auto" (free unless the probe found that a model does worse with freedom).
     `judge`: the configured model that rates results. `explore`: share of seats whose tier is decided by a coin, to
-    learn what a strong model is worth there. `context_tokens`: how much of a model's window a call may use. The same
-    `seed` makes the same random choices. Further keywords are fields of every agent's request (temperature, ...).
+    learn what a strong model is worth there. `pacing`: how many shares of its budget a turn that runs alone may take
+    at most. `quality_threshold`: the uplift that a strong model must be expected to bring to be preferred. Where the
+    configuration has a charter, these and the protocol are asked for within it or left to it. `tune`: whether the
+    charter's ring 3 may try other settings (by default where a judge says how it went). `context_tokens`: how much of
+    a model's window a call may use. The same `seed` makes the same random choices. Further keywords are fields of
+    every agent's request (temperature, ...).
     Raises `InvalidRequest` for what can't be a team.
     """
 
@@ -49,45 +57,56 @@ class Team:
         self,
         mission: str,
         agents: int | None = None,
-        protocol: str = "sequential",
+        protocol: str | None = None,
         slots: Sequence[str] | None = None,
         budget_usd: float | None = None,
         router: Asker | None = None,
         *,
         values: Sequence[str] = (),
-        batch_size: int = 4,
+        batch_size: int | None = None,
         roles: Roles = "auto",
         judge: str | None = None,
-        explore: float = 0.0,
+        explore: float | None = None,
         max_output_tokens: int = 2_000,
         context_tokens: int | None = None,
-        headroom: float = HEADROOM,
+        pacing: float | None = None,
+        quality_threshold: float | None = None,
         seed: int = 0,
         gate: Mapping[str, bool] | None = None,
+        tune: bool | None = None,
         **fields: Any,
     ) -> None:
         if router is None:
             raise InvalidRequest("A team needs a router: Team(..., router=Router.from_config()).", param="router")
         self.mission = _text(mission, "mission")
         self.slots = _slots(agents, slots)
-        self.protocol = protocol
         self.router = router
-        self._shape: dict[str, Any] = {"batch_size": batch_size, "headroom": headroom, "explore": explore}
-        _check(self._shape, protocol, len(self.slots), roles, budget_usd, max_output_tokens)
-        self._budget_usd = budget_usd
-        self._values = tuple(values)
+        wishes = {
+            "protocol": protocol,
+            "batch_size": batch_size,
+            "explore": explore,
+            "pacing": pacing,
+            "quality_threshold": quality_threshold,
+            "run_budget_usd": budget_usd,
+        }
+        asked = {name: value for name, value in wishes.items() if value is not None}
+        _check({**DEFAULTS, **asked}, len(self.slots), roles, max_output_tokens)
+        self.office = office_for(getattr(router, "config", None), asked, tune=bool(judge) if tune is None else tune)
+        self.office.admit(self.mission)
+        charter = self.office.charter
+        self._charter = "" if charter is None else charter.terms.hash
+        self._values = tuple(values) if charter is None else charter.terms.values
         self._roles = roles
         self._judge = judge
         self._max_output_tokens = max_output_tokens
         window = getattr(router, "context_tokens", None) or DEFAULT_CONTEXT_TOKENS
         self._context_tokens = context_tokens or min(window, DEFAULT_CONTEXT_TOKENS)
         self._seed = seed
-        self._gate = dict(gate or {})
+        self._gate = {**self.office.gate, **(gate or {})}
         self._fields = fields
         self._runs = 0
         self._roles_before: dict[int, str] | None = None
         self._history: list[str] = []
-        self.learned: dict[tuple[Place, Level], Effect] = {}
 
     def run(self, task: str, *, run: str | None = None) -> TeamRun:
         """As `arun`, blocking. Not from within an event loop."""
@@ -102,21 +121,38 @@ class Team:
         task = _text(task, "task")
         number, self._runs = self._runs, self._runs + 1
         began = time.perf_counter()
-        protocol = protocol_named(self.protocol, batch_size=self._shape["batch_size"])
-        stage = self._stage(protocol, task, run or f"team-{secrets.token_hex(8)}", number)
+        name, seed = run or f"team-{secrets.token_hex(8)}", f"{self._seed}/{number}"
+        arm = self.office.draw(name, seed)
+        protocol = protocol_named(arm.settings["protocol"], batch_size=arm.settings["batch_size"])
+        stage = self._stage(protocol, task, name, seed, arm.settings)
         await protocol.play(stage)
         await stage.last_resort()
         _served(stage.turns)
         result, final = protocol.result(stage.turns)
-        rating = await self._rate(stage, task, result) if self._judge and result else None
-        return self._finish(stage, task, result, final, rating, time.perf_counter() - began)
+        rating = await self._rate(stage, task, result) if stage.judged and result else None
+        ended = self._finish(stage, task, result, final, rating, arm, time.perf_counter() - began)
+        if rating is not None and rating.independent:
+            self.office.learn(ended, rating.q)
+        return ended
 
-    def _stage(self, protocol: Coordination, task: str, run: str, number: int) -> Stage:
+    def score(self, run: TeamRun, score: float) -> None:
+        """Tells the team how good a run was, 0..1, where no judge did or somebody knows better.
+
+        Raises `InvalidRequest` for a number that is no score.
+        """
+        if not 0 <= score <= 1:
+            raise InvalidRequest("A score is a number from 0 to 1.", param="score")
+        self.office.learn(run, score)
+
+    def _stage(self, protocol: Coordination, task: str, run: str, seed: str, settings: Mapping[str, Any]) -> Stage:
         agents = len(self.slots)
         level = foreseen_level(self.router, task)
-        budget = None if self._budget_usd is None else round(self._budget_usd * NANOS_PER_USD)
-        purse = purse_for(protocol, agents, budget, self._shape["headroom"])
-        if self._judge:
+        usd_limit = settings["run_budget_usd"]
+        budget = None if usd_limit is None else round(usd_limit * NANOS_PER_USD)
+        purse = purse_for(protocol, agents, budget, settings["pacing"])
+        toss = random.Random(f"{seed}/judge")  # noqa: S311 - a sample's coin, guards nothing
+        judged = self._judge is not None and toss.random() < settings["judge_share"]
+        if judged:
             purse.plan(_JUDGE, 1.0)
         system = prompts.rules(self.mission, self._values, protocol.name, agents)
         used = _TEMPLATE_TOKENS + (len(system.encode()) + len(task.encode())) // BYTES_PER_TOKEN
@@ -132,15 +168,16 @@ class Team:
             lean=leans(
                 agents,
                 level,
-                learned=self.learned,
-                explore=self._shape["explore"],
-                seed=f"{self._seed}/{number}",
+                learned=self.office.learned,
+                explore=settings["explore"],
+                seed=seed,
+                threshold=settings["quality_threshold"],
             ),
             fixed_role=self._fixed(task),
             fields=self._fields,
             history="\n".join(self._history),
         )
-        return Stage(self.router, cast, purse)
+        return Stage(self.router, cast, purse, level=level, judged=judged)
 
     def _fixed(self, task: str) -> Callable[[Lean], bool]:
         """Whether the model that a lean leads to has its role given: as asked, else as its probe found."""
@@ -181,13 +218,21 @@ class Team:
         return quality(grades, judge=outcome.model, independent=independent, cost_usd=outcome.cost_usd)
 
     def _finish(
-        self, stage: Stage, task: str, result: str, final: int | None, rating: Quality | None, seconds: float
+        self,
+        stage: Stage,
+        task: str,
+        result: str,
+        final: int | None,
+        rating: Quality | None,
+        arm: Arm,
+        seconds: float,
     ) -> TeamRun:
         contributions = counting(stage.turns)
         cost_usd = usd(stage.purse.spent)
         before, self._roles_before = self._roles_before, roles_of(contributions)
         self._history = [*self._history, _roles_line(contributions)][-_HISTORY_RUNS:]
-        return TeamRun(
+        trial = None if arm.trial is None else {**asdict(arm.trial), "took_challenger": arm.challenger}
+        ended = TeamRun(
             id=stage.cast.run,
             mission=self.mission,
             task=task,
@@ -197,8 +242,9 @@ class Team:
             turns=tuple(stage.turns),
             contributions=contributions,
             cost_usd=cost_usd,
-            budget_usd=self._budget_usd,
+            budget_usd=arm.settings["run_budget_usd"],
             steps=stage.steps,
+            level=stage.level,
             emergence=emergence(
                 contributions,
                 before=before,
@@ -207,9 +253,15 @@ class Team:
             ),
             quality=rating,
             budget_forced=stage.squeezed or any(turn.abstention == "budget" for turn in stage.turns),
-            settings=dict(self._shape),
+            charter=self._charter,
+            settings=arm.settings,
+            trial=trial,
             seconds=seconds,
         )
+        metrics = getattr(self.router, "metrics", None)
+        if metrics is not None:
+            metrics.team_finished(summary(ended))
+        return ended
 
 
 def _served(turns: Sequence[Turn]) -> None:
@@ -246,21 +298,21 @@ def _slots(agents: int | None, slots: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(slots)
 
 
-def _check(
-    shape: Mapping[str, Any], protocol: str, agents: int, roles: str, budget_usd: float | None, tokens: int
-) -> None:
+def _check(shape: Mapping[str, Any], agents: int, roles: str, tokens: int) -> None:
     if not isinstance(shape["batch_size"], int) or shape["batch_size"] < 1:
         raise InvalidRequest("batch_size must be a whole number of at least 1.", param="batch_size")
-    protocol_named(protocol, batch_size=shape["batch_size"])
-    if protocol == "coordinator" and agents < 2:
+    protocol_named(shape["protocol"], batch_size=shape["batch_size"])
+    if shape["protocol"] == "coordinator" and agents < 2:
         raise InvalidRequest("A coordinator needs somebody to coordinate: at least 2 agents.", param="agents")
     if roles not in ("auto", "free", "fixed"):
         raise InvalidRequest("roles must be 'auto', 'free' or 'fixed'.", param="roles")
-    if budget_usd is not None and not budget_usd >= 0:
+    if shape["run_budget_usd"] is not None and not shape["run_budget_usd"] >= 0:
         raise InvalidRequest("budget_usd must not be negative.", param="budget_usd")
     if not 0 <= shape["explore"] <= 1:
         raise InvalidRequest("explore must be a share from 0 to 1.", param="explore")
-    if shape["headroom"] < 1:
-        raise InvalidRequest("headroom must be at least 1.", param="headroom")
+    if not shape["pacing"] >= 1:
+        raise InvalidRequest("pacing must be at least 1.", param="pacing")
+    if not 0 <= shape["quality_threshold"] <= 1:
+        raise InvalidRequest("quality_threshold must be from 0 to 1.", param="quality_threshold")
     if tokens < 1:
         raise InvalidRequest("max_output_tokens must be at least 1.", param="max_output_tokens")

@@ -1,0 +1,119 @@
+"""Who decides how a team works: its maker, within the charter; coins, where something is to be learned; and scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..config import Config
+from ..types import Level
+from .charter import CLIENT, RING_2, RING_3, Charter, Terms
+from .charter_log import read
+from .leaning import Effect, Place, place_of
+from .protocols import PROTOCOLS
+from .record import TeamRun
+from .state import SeatTrial, TeamState
+from .tuning import Arm, Tuner, reward_of
+from .uplift import effects
+
+DEFAULTS: Mapping[str, Any] = {**RING_2, **RING_3}
+
+
+@dataclass(slots=True)
+class Office:
+    """`asked`: settings that the team's maker fixed. Without a charter nothing binds them; without a state what is
+    learned lives as long as the team. `gate`: by model name, whether it may choose its roles."""
+
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    charter: Charter | None = None
+    state: TeamState | None = None
+    tuner: Tuner | None = None
+    gate: Mapping[str, bool] = field(default_factory=dict)
+    learned: Mapping[tuple[Place, Level], Effect] = field(default_factory=dict)
+    _trials: list[SeatTrial] = field(default_factory=list)
+    _arms: dict[str, Arm] = field(default_factory=dict)
+
+    def draw(self, run: str, seed: str) -> Arm:
+        """The settings of one run: the charter's, or a trial's, under what the maker fixed."""
+        if self.tuner is not None:
+            arm = self.tuner.draw(seed)
+            self._arms[run] = arm
+        else:
+            arm = Arm(DEFAULTS if self.charter is None else self.charter.settings())
+        return Arm({**arm.settings, **self.asked}, arm.trial, arm.challenger)
+
+    def learn(self, run: TeamRun, score: float) -> None:
+        """Takes in the score (0..1) of a run: what strength is worth where, and how the trial goes."""
+        found = seat_trials(run, score)
+        if found:
+            if self.state is not None:
+                self.state.add_seat_trials(found)
+                self._trials = self.state.seat_trials()
+            else:
+                self._trials = [t for t in self._trials if t.run != run.id] + found
+            self.learned = effects(self._trials)
+        arm = self._arms.pop(run.id, None)
+        if self.tuner is not None and arm is not None:
+            reward = reward_of(score, run.settings["target_quality"], run.cost_usd, run.budget_usd)
+            self.tuner.learn(arm, run.id, reward)
+
+    def admit(self, mission: str) -> None:
+        """Raises `PermissionDenied`, and has it written down, where the maker's wishes cross a ring."""
+        charter = self.charter
+        if charter is None:
+            return
+        if charter.terms.mission is not None and mission != charter.terms.mission:
+            charter.refuse(CLIENT, "mission", mission, "the mission is ring 1's")
+        now = charter.settings()
+        for name, value in self.asked.items():
+            most = now[name]
+            if name in RING_2 and most is not None and (value is None or value > most):
+                charter.refuse(CLIENT, name, value, f"at most {most:g} is approved")
+            elif name in RING_3 and charter.wrong(name, value) is not None:
+                charter.refuse(CLIENT, name, value, f"it {charter.wrong(name, value)}")
+
+
+def office_for(config: Config | None, asked: Mapping[str, Any], *, tune: bool) -> Office:
+    """The office of a team whose router has this configuration (None: there is none to govern it)."""
+    if config is None:
+        return Office(asked)
+    state = TeamState(config.teams_store)
+    entry = config.charter
+    gate = gate_of(state) if state.path.exists() else {}
+    office = Office(asked, None, state, None, gate)
+    known = state.path.exists()
+    if known:
+        office.learned = effects(state.seat_trials())
+    if entry.model_fields_set or (known and read(state)):
+        office.charter = charter_of(config)
+        names = [*entry.bounds, *(["protocol"] if len(entry.protocols) > 1 else [])]
+        free = tuple(name for name in names if name not in asked)
+        if tune and free:
+            office.tuner = Tuner(office.charter, state, free)
+    return office
+
+
+def charter_of(config: Config) -> Charter:
+    """The charter of a configuration, with the values in force from its state."""
+    entry = config.charter
+    bounds = {str(name): pair for name, pair in entry.bounds.items()}
+    terms = Terms(entry.mission, entry.values, bounds, entry.protocols or PROTOCOLS)
+    return Charter(terms, TeamState(config.teams_store))
+
+
+def gate_of(state: TeamState) -> dict[str, bool]:
+    """By model name, whether its newest probe lets it choose its roles."""
+    return {model: bool(report["may_self_organise"]) for model, report in state.probes().items()}
+
+
+def seat_trials(run: TeamRun, score: float) -> list[SeatTrial]:
+    """The seats of a run that coins decided."""
+    agents = len(run.contributions)
+    return [
+        SeatTrial(
+            run.id, place_of(turn.agent, agents, turn.phase), int(run.level), turn.lean > 0, turn.propensity, score
+        )
+        for turn in run.turns
+        if turn.propensity < 1 and run.level is not None
+    ]
