@@ -30,6 +30,7 @@ DEFAULT_CONTEXT_TOKENS = 32_000
 _TEMPLATE_TOKENS = 700  # rules, the agent's part, JSON around it
 _JUDGE = "judge"
 _HISTORY_RUNS = 32
+_WISHES = ("protocol", "batch_size", "explore", "pacing", "quality_threshold", "run_budget_usd")
 Roles = Literal["auto", "free", "fixed"]
 
 
@@ -81,15 +82,8 @@ class Team:
         self.mission = _text(mission, "mission")
         self.slots = _slots(agents, slots)
         self.router = router
-        wishes = {
-            "protocol": protocol,
-            "batch_size": batch_size,
-            "explore": explore,
-            "pacing": pacing,
-            "quality_threshold": quality_threshold,
-            "run_budget_usd": budget_usd,
-        }
-        asked = {name: value for name, value in wishes.items() if value is not None}
+        wishes = (protocol, batch_size, explore, pacing, quality_threshold, budget_usd)
+        asked = {name: wish for name, wish in zip(_WISHES, wishes, strict=True) if wish is not None}
         _check({**DEFAULTS, **asked}, len(self.slots), roles, max_output_tokens)
         self.office = office_for(getattr(router, "config", None), asked, tune=bool(judge) if tune is None else tune)
         self.office.admit(self.mission)
