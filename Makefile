@@ -8,7 +8,7 @@ PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-annotate --custom-compile-command 'make lock' $(UPGRADE)
 
-.PHONY: demo test check bench lock clean
+.PHONY: demo test check bench soak lock clean
 .DELETE_ON_ERROR:
 
 demo: .venv/run.stamp  ## a sample team on the simulated models: what was routed where, and what it saved
@@ -26,6 +26,9 @@ check: .venv/dev.stamp  ## lint, format, types, layers, sizes
 
 bench: .venv/dev.stamp  ## the proxy beside nginx and LiteLLM's; see benchmarks/README.md
 	$(BIN)/python benchmarks/overhead.py $(ARGS)
+
+soak: .venv/dev.stamp  ## 18 minutes of faults; ARGS="--seconds 110" for what CI may run
+	$(BIN)/python benchmarks/soak.py $(or $(ARGS),--out benchmarks/results/soak.json)
 
 lock:  ## needs uv; UPGRADE=--upgrade for newer releases
 	$(COMPILE) pyproject.toml --extra redis -o requirements.lock
