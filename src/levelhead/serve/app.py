@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +25,7 @@ from .access import Access
 from .drain import Drain
 from .exchange import JSON_HEAD, ClientGone, Exchange, Work
 from .gate import Gate
+from .openapi import document
 
 log = logging.getLogger("levelhead.serve")
 
@@ -71,6 +72,7 @@ class App:
             "/healthz": {"GET": Route(self._healthz)},
             "/readyz": {"GET": Route(self._readyz)},
             "/metrics": {"GET": Route(self._metrics)},
+            "/openapi.json": {"GET": Route(self._openapi)},
         }
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
@@ -108,6 +110,8 @@ class App:
 
     def refuse(self, exchange: Exchange, error: LevelheadError) -> None:
         status, headers, body = render_error(error, _dialect(exchange.path), "req_" + uuid4().hex[:24])
+        if isinstance(error, MethodNotAllowed):
+            headers["allow"] = error.allowed
         lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
         head = "".join(lines).encode("ascii")
         exchange.reply(status, body, head if "content-type" in headers else head + JSON_HEAD)
@@ -120,7 +124,7 @@ class App:
             raise NotFound(f"No such path: {path[:200]!a}.", code="unknown_url")
         route = methods.get("GET" if method == "HEAD" else method)
         if route is None:
-            raise MethodNotAllowed(f"{path} takes {', '.join(methods)}.")
+            raise MethodNotAllowed(methods)
         return route
 
     async def _guarded(self, exchange: Exchange, work: Work) -> None:
@@ -244,6 +248,9 @@ class App:
         else:
             exchange.reply(200, b'{"status":"ready"}')
 
+    def _openapi(self, exchange: Exchange) -> None:
+        exchange.reply(200, orjson.dumps(document()))
+
     def _metrics(self, exchange: Exchange) -> Work:
         self._access.require_metrics(exchange.headers)
         return self._expose(exchange)
@@ -256,6 +263,10 @@ class App:
 class MethodNotAllowed(InvalidRequest):
     status = 405
     code = "method_not_allowed"
+
+    def __init__(self, allowed: Iterable[str]) -> None:
+        self.allowed = ", ".join(allowed)
+        super().__init__(f"This path takes {self.allowed}.")
 
 
 def _key(exchange: Exchange) -> Key:
