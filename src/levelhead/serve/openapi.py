@@ -161,6 +161,31 @@ SCHEMAS: dict[str, Json] = {
         metadata={"type": "object", "additionalProperties": TEXT},
         user=TEXT,
     ),
+    "ResponsesRequest": _object(
+        ("model", "input"),
+        model=TEXT,
+        input={
+            "oneOf": [
+                TEXT,
+                _list(_object(("role", "content"), role={"enum": ["system", "user"]}, content=TEXT), minItems=1),
+            ]
+        },
+        instructions=TEXT,
+        stream={"type": "boolean"},
+        temperature=_number(0, 2),
+        top_p=_number(0, 1),
+        max_output_tokens=_POSITIVE,
+        tools=_list(
+            _object(
+                ("type", "name"),
+                type={"const": "function"},
+                name={"type": "string", "pattern": "^[a-zA-Z0-9_-]{1,64}$"},
+                parameters=FREE,
+            )
+        ),
+        metadata={"type": "object", "additionalProperties": TEXT},
+        user=TEXT,
+    ),
     "MessagesRequest": _object(
         ("model", "messages", "max_tokens"),
         model=TEXT,
@@ -190,6 +215,7 @@ SCHEMAS: dict[str, Json] = {
         choices=_list(_object(("index", "message", "finish_reason"))),
         usage=FREE,
     ),
+    "Response": _object(("id", "object", "output"), id=TEXT, object={"const": "response"}, output=_list(FREE)),
     "Message": _object(("id", "type", "role", "content", "usage"), id=TEXT, type={"const": "message"}, usage=FREE),
     "Explanation": _object(
         ("level", "difficulty", "confidence", "models", "decision"),
@@ -221,6 +247,12 @@ PATHS: dict[str, dict[str, dict[str, Any]]] = {
     "/v1/chat/completions": {
         "post": {
             "summary": "Answers a chat, whole or as a stream.", "answer": _ref("Completion"), "asks": "ChatRequest",
+            "streams": True, "statuses": _CALLS, "parameters": _WHO,
+        }
+    },
+    "/v1/responses": {
+        "post": {
+            "summary": "The same in OpenAI's newer dialect.", "answer": _ref("Response"), "asks": "ResponsesRequest",
             "streams": True, "statuses": _CALLS, "parameters": _WHO,
         }
     },
