@@ -80,7 +80,8 @@ def dialect_of(raw: bytes, headers: Mapping[str, str]) -> Dialect:
         return "responses"
     if "anthropic-version" in headers or any(name in body for name in _OF_MESSAGES):
         return "messages"
-    return "messages" if any(_anthropic_tool(tool) for tool in body.get("tools") or ()) else "chat"
+    tools = body.get("tools")
+    return "messages" if isinstance(tools, list) and any(map(_anthropic_tool, tools)) else "chat"
 
 
 def _anthropic_tool(tool: Json | Any) -> bool:

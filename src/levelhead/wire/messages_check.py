@@ -113,7 +113,7 @@ def _message(message: Any, tally: Tally) -> None:
     if type(message) is not dict:
         raise wrong_type("", "an object", message)
     role = message.get("role")
-    if role not in _ROLES:
+    if type(role) is not str or role not in _ROLES:
         raise missing("role") if role is None else Fault("role", "Invalid value for '{}': expected user or assistant.")
     if "content" not in message:
         raise missing("content")
