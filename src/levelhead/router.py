@@ -48,7 +48,7 @@ from .types import (
 )
 from .upstream import AnthropicUpstream, Health
 from .wire.chat import Collector
-from .wire.dialects import DIALECTS
+from .wire.dialects import DIALECTS, render, write
 from .wire.identity import Target, identify, resolve_model
 from .wire.responses_read import items_of
 from .wire.usage import estimate_usage
@@ -283,7 +283,7 @@ class Pipeline:
 
     async def _finish(self, passage: Passage, answer: Answer, seat: Seat[Entry] | None) -> Reply:
         await self._caller.charge(passage, answer.usage)
-        body = DIALECTS[passage.chat.dialect].render_answer(answer, passage.chat)
+        body = render(answer, passage.chat)
         self._store(passage, answer, body, seat)
         self._remember(passage, body)
         self._rooms.observer.finished(record(passage, "ok"))
@@ -306,8 +306,8 @@ class Pipeline:
                 yield chunks
             ending = "ok"
             if collector is not None:
-                answer, chat = collector.answer(), passage.chat
-                body = DIALECTS[chat.dialect].render_answer(answer, chat)
+                answer = collector.answer()
+                body = render(answer, passage.chat)
                 self._store(passage, answer, body, seat)
                 self._remember(passage, body)
         except LevelheadError as error:
@@ -370,7 +370,7 @@ async def frames(reply: Reply) -> AsyncGenerator[bytes, None]:
     writer = DIALECTS[passage.chat.dialect].writer(passage.chat)
     try:
         async for chunks in reply.chunks:
-            if frame := writer.write(chunks, passage.cost_usd):
+            if frame := write(writer, chunks, passage.cost_usd):
                 yield frame
         if frame := writer.end():
             yield frame

@@ -5,14 +5,30 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 JUNK: tuple[Any, ...] = (
-    None, True, False, 0, -1, 1, 2**63, -(2**70), 0.5, 1e308, -0.0, "", " ", "x", "auto", "auto/", "user", "tool", "\u0000",
-    "é漢\u202e", "A" * 3000, "data:image/png;base64,AAAA", "../../etc/passwd", "{}", "[", [], {}, [[]], [{}], {"": {}},
+    None, True, False, 0, -1, 1, 2**63, -(2**70), 0.5, 1e308, -0.0, "", " ", "x", "auto", "auto/", "user", "tool",
+    "\u0000", "é漢\u202e", "A" * 3000, "data:image/png;base64,AA", "../../etc", "{}", "[", [], {}, [[]], [{}], {"": {}},
     {"type": "text"}, {"type": "tool_result"}, {"type": "image"}, {"role": "user"}, [None], {"a": [1, {"b": None}]},
 )  # fmt: skip
-BYTES = (b"", b"\x00", b"\xff", b"\n", b"\r", b"\n\n", b"data:", b"event:", b": ", b"[DONE]", b"{", b"}", b"\xed\xa0\x80", b"\xef\xbb\xbf")
+BYTES = (
+    b"",
+    b"\x00",
+    b"\xff",
+    b"\n",
+    b"\r",
+    b"\n\n",
+    b"data:",
+    b"event:",
+    b": ",
+    b"[DONE]",
+    b"{",
+    b"}",
+    b"\xed\xa0\x80",
+    b"\xef\xbb\xbf",
+)
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -77,4 +93,4 @@ def scarred(raw: bytes, rng: random.Random) -> bytes:
 
 def cut(raw: bytes, rng: random.Random) -> Sequence[bytes]:
     at = sorted({0, len(raw), *(rng.randrange(len(raw) + 1) for _ in range(rng.choice((0, 1, 3, 20))))})
-    return [raw[a:b] for a, b in zip(at, at[1:], strict=False)] or [b""]
+    return [raw[a:b] for a, b in pairwise(at)] or [b""]

@@ -1,12 +1,13 @@
-"""What is fuzzed: everything that reads what a stranger wrote. A target takes a chance and may raise levelhead's errors."""
+"""What is fuzzed: all that reads what a stranger wrote. A target takes its chance and may raise levelhead's errors."""
 
 from __future__ import annotations
 
-import os
+import base64
 import random
 import sqlite3
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,10 @@ from levelhead.router import Pipeline
 from levelhead.testing import FakeAnthropic, FakeDeepSeek, FakeOpenAI, Reply, ToolUse
 from levelhead.types import Call, Dialect, Key, Level, Model, Usage
 from levelhead.wire import chat, messages
-from levelhead.wire.dialects import DIALECTS
+from levelhead.wire.dialects import DIALECTS, render, write
+from levelhead.wire.responses_items import sealed
 
-from .mutate import cut, damaged, scarred
+from .mutate import JUNK, cut, damaged, scarred
 
 Target = Callable[[random.Random], None]
 
@@ -51,7 +53,11 @@ FILE: dict[str, Any] = {
     "state": {"url": "sqlite:///tmp/x.db"},
 }  # fmt: skip
 ENVIRONMENT = {"K": "sk-0123456789", "TEAM": "sk-team-0123456789"}
-TOOL = {"name": "look", "description": "Looks.", "parameters": {"type": "object", "properties": {"at": {"type": "string"}}}}
+TOOL = {
+    "name": "look",
+    "description": "Looks.",
+    "parameters": {"type": "object", "properties": {"at": {"type": "string"}}},
+}
 IMAGE = "data:image/png;base64,iVBORw0KGgo="
 
 REQUESTS: dict[Dialect, dict[str, Any]] = {
@@ -70,7 +76,8 @@ REQUESTS: dict[Dialect, dict[str, Any]] = {
         "tool_choice": {"type": "function", "function": {"name": "look"}},
         "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}},
         "stream": True, "stream_options": {"include_usage": True}, "temperature": 0.5, "stop": ["a", "b"], "n": 1,
-        "max_tokens": 100, "metadata": {"run": "r", "slot": "critic"}, "logit_bias": {"5": 1}, "reasoning_effort": "low",
+        "max_tokens": 100, "metadata": {"run": "r", "slot": "critic"}, "logit_bias": {"5": 1},
+        "reasoning_effort": "low",
     },
     "messages": {
         "model": "claude-sonnet-4-5", "max_tokens": 2000, "system": [{"type": "text", "text": "Be brief.",
@@ -78,8 +85,8 @@ REQUESTS: dict[Dialect, dict[str, Any]] = {
         "messages": [
             {"role": "user", "content": [{"type": "text", "text": "What is it?"}, {"type": "image", "source": {
                 "type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}}]},
-            {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm", "signature": "c2ln"},
-                                              {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {"at": 1}}]},
+            {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm", "signature": "c2ln"}, {
+                "type": "tool_use", "id": "toolu_1", "name": "look", "input": {"at": 1}}]},
             {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": [
                 {"type": "text", "text": "a cat"}]}]},
         ],
@@ -97,7 +104,8 @@ REQUESTS: dict[Dialect, dict[str, Any]] = {
             {"type": "function_call_output", "call_id": "call_1", "output": "a cat"},
             {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "A cat."}]},
         ],
-        "tools": [{"type": "function", "name": "look", "parameters": {"type": "object"}}, {"type": "custom", "name": "c"}],
+        "tools": [{"type": "function", "name": "look", "parameters": {"type": "object"}},
+                  {"type": "custom", "name": "c"}],
         "tool_choice": "auto", "reasoning": {"effort": "low", "summary": "auto"}, "stream": True, "store": False,
         "text": {"format": {"type": "json_schema", "name": "x", "schema": {"type": "object"}}}, "max_output_tokens": 10,
         "include": ["reasoning.encrypted_content"], "metadata": {"run": "r"},
@@ -122,7 +130,10 @@ def request(dialect: Dialect) -> Target:
 
     def target(rng: random.Random) -> None:
         pipeline, models = house()
-        raw = _json(damaged(REQUESTS[dialect], rng))
+        tree = damaged(REQUESTS[dialect], rng)
+        if dialect == "responses" and rng.random() < 0.2:
+            tree = {**REQUESTS[dialect], "input": [{"type": "reasoning", "encrypted_content": _forged(rng)}, _SAID]}
+        raw = _json(tree)
         if rng.random() < 0.1:
             raw = scarred(raw, rng)
         pipeline.explain(Ask(raw, {}, Key("team"), dialect))
@@ -148,27 +159,28 @@ def identity(rng: random.Random) -> None:
 
 
 def stream(rng: random.Random) -> None:
-    """A vendor's stream, damaged, through its reader and each dialect's writer. What can't be told is `StreamBroken`."""
+    """A vendor's stream, damaged, through its reader and a dialect's writer. What can't be told is `StreamBroken`."""
     vendor, model_name = rng.choice(((FakeOpenAI(), "gpt-5.6"), (FakeDeepSeek(), "deepseek-v4-flash"),
                                      (FakeAnthropic(), "claude-sonnet-5-5")))  # fmt: skip
     _, models = house()
     model = next(known for known in models if known.upstream_model == model_name)
+    body = {"model": model_name, "messages": [], "max_tokens": 500, "stream_options": {"include_usage": True}}
     reply = Reply(text="Well, é漢. " * 3, reasoning="hm", tools=(ToolUse("look", '{"at": 1}'),), piece_chars=5)
-    frames = vendor.events(reply, {"model": model_name, "messages": [], "stream_options": {"include_usage": True}})
+    frames = vendor.events(reply, body)
     if rng.random() < 0.7:  # whole events with damaged JSON
         at = rng.randrange(len(frames))
         head, _, data = frames[at].rpartition(b"data: ")
-        if data.strip() != b"[DONE]":
+        if data.startswith(b"{"):
             frames[at] = head + b"data: " + _json(damaged(orjson.loads(data), rng)) + b"\n\n"
     raw = b"".join(frames) if rng.random() < 0.5 else scarred(b"".join(frames), rng)
     dialect = rng.choice(tuple(DIALECTS))
     asked = DIALECTS[dialect].read_request(_json(REQUESTS[dialect]))
     call = Call(asked, model, 500, 30.0)
-    reader = messages.StreamReader(call) if model.wire == "anthropic" else chat.StreamReader(asked, call)
+    reader = messages.open_reader(call) if model.wire == "anthropic" else chat.StreamReader(asked, call)
     writer = DIALECTS[dialect].writer(asked)
     for piece in cut(raw, rng):
-        writer.write(reader.feed(piece), None)
-    writer.write(reader.finish(), 0.1)
+        write(writer, reader.feed(piece), None)
+    write(writer, reader.finish(), 0.1)
     writer.end()
 
 
@@ -184,7 +196,7 @@ def answer(rng: random.Random) -> None:
     asked = DIALECTS[dialect].read_request(_json({**REQUESTS[dialect], "stream": False}))
     call = Call(asked, model, 500, 30.0)
     read = messages.read_answer(raw, call) if model.wire == "anthropic" else chat.read_answer(raw, call)
-    DIALECTS[dialect].render_answer(read, asked)
+    render(read, asked)
 
 
 def config(rng: random.Random) -> None:
@@ -236,14 +248,40 @@ def cache_file(rng: random.Random) -> None:
 
 
 def _plant(file: Path, rng: random.Random) -> None:
-    values: tuple[Any, ...] = (None, 0, 1, 2, 3, 4, -1, 1e300, "text", b"bytes", b"\x80\x04N.", "x" * 2000, "/etc/passwd")
+    values: tuple[Any, ...] = (
+        None,
+        0,
+        1,
+        2,
+        3,
+        4,
+        -1,
+        1e300,
+        "text",
+        b"bytes",
+        b"\x80\x04N.",
+        "x" * 2000,
+        "/etc/passwd",
+    )
     with sqlite3.connect(file) as db:
         columns = [row[1] for row in db.execute("PRAGMA table_info(Cache)")]
         for _ in range(10):
             column = rng.choice(columns)
-            db.execute(f'UPDATE OR IGNORE Cache SET "{column}" = ? WHERE rowid = ?', (rng.choice(values), rng.randrange(20)))
+            with suppress(sqlite3.IntegrityError):
+                change = (rng.choice(values), rng.randrange(20))
+                db.execute(f'UPDATE OR IGNORE Cache SET "{column}" = ? WHERE rowid = ?', change)
     db.close()
-    os.sync() if False else None
+
+
+_SAID = {"role": "user", "content": "So?"}
+
+
+def _forged(rng: random.Random) -> str:
+    """Thoughts in a seal that anybody can make."""
+    honest = sealed([{"type": "thinking", "thinking": "x", "signature": "s"}], "")
+    mark = honest[: -len(honest.rpartition(".")[2])] if "." in honest else honest[:4]
+    kept = {"blocks": damaged({"x": [{"type": "thinking", "thinking": "x"}]}, rng), "text": rng.choice(JUNK)}
+    return mark + base64.b64encode(_json(rng.choice([kept, {"blocks": rng.choice(JUNK)}, {"text": 5}]))).decode()
 
 
 def _json(value: Any) -> bytes:

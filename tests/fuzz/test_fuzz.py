@@ -10,7 +10,7 @@ from levelhead.errors import LevelheadError
 
 from .targets import TARGETS
 
-ROUNDS = {"cache_file": 5}
+ROUNDS = {"cache_file": 5, "config": 60}
 
 
 @pytest.mark.parametrize("name", TARGETS)

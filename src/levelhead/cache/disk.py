@@ -122,7 +122,7 @@ class DiskTier:
         except Exception as error:  # a failing store is a miss
             self._failed(error)
             return None
-        if value is None or expires is None:
+        if value is None or type(expires) is not float:  # None: no such row
             return None
         return value, expires - time.time()
 

@@ -107,7 +107,7 @@ def _served_between(names: Names, floor: Any, ceiling: Any) -> bool:
         return True
     first = names.tiers.index(floor) if floor is not None else 0
     last = names.tiers.index(ceiling) if ceiling is not None else len(names.tiers) - 1
-    used = {model.get("tier") for model in names.models.values()}
+    used = {tier for model in names.models.values() if isinstance(tier := model.get("tier"), str)}
     return not used <= set(names.tiers) or bool(used & set(names.tiers[first : last + 1]))
 
 

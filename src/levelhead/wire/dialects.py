@@ -8,11 +8,11 @@ from typing import Any, Protocol
 
 import orjson
 
-from ..errors import LevelheadError
+from ..errors import LevelheadError, StreamBroken
 from ..types import Answer, Chat, Chunk, Dialect, Json, Usage
 from . import chat, messages_events, messages_read, messages_write, responses_events, responses_read, responses_write
 
-__all__ = ["DIALECTS", "Codec", "StreamWriter", "dialect_of"]
+__all__ = ["DIALECTS", "Codec", "StreamWriter", "dialect_of", "render", "write"]
 
 
 class StreamWriter(Protocol):
@@ -66,6 +66,30 @@ DIALECTS: Mapping[Dialect, Codec] = {
 }
 
 _OF_MESSAGES = ("system", "stop_sequences", "top_k", "output_config", "cache_control")
+
+
+def render(answer: Answer, chat: Chat) -> bytes:
+    """The answer in the client's dialect. Raises `StreamBroken` for one that can't be told: it was a vendor's."""
+    try:
+        return DIALECTS[chat.dialect].render_answer(answer, chat)
+    except _ODD as error:
+        raise _untold(error) from None
+
+
+def write(writer: StreamWriter, chunks: Sequence[Chunk], cost_usd: float | None) -> bytes:
+    """`writer.write`, which raises `StreamBroken` for what can't be told."""
+    try:
+        return writer.write(chunks, cost_usd)
+    except _ODD as error:
+        raise _untold(error) from None
+
+
+def _untold(error: Exception) -> StreamBroken:
+    code = "upstream_protocol"
+    return StreamBroken(f"the upstream sent what this dialect can't tell ({type(error).__name__})", code=code)
+
+
+_ODD = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 
 
 def dialect_of(raw: bytes, headers: Mapping[str, str]) -> Dialect:

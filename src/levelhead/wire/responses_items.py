@@ -37,7 +37,13 @@ def _opened(blob: object) -> Mapping[str, Any]:
         kept = orjson.loads(base64.b64decode(blob[len(_SEAL) :]))
     except ValueError:
         return {}
-    return kept if isinstance(kept, dict) else {}
+    if not isinstance(kept, dict):
+        return {}
+    blocks, text = kept.get("blocks"), kept.get("text")  # a client can write what it likes into it
+    return {
+        "blocks": [block for block in blocks if isinstance(block, dict)] if isinstance(blocks, list) else None,
+        "text": text if isinstance(text, str) else None,
+    }
 
 
 # --- checks ---
@@ -71,6 +77,10 @@ def _item(item: Any, tally: Tally) -> None:
     elif kind in _OUTPUTS:
         required(item, "call_id", string)
         _content(item, "output", tally)
+    elif kind == "reasoning":
+        for name in ("content", "summary"):
+            if item.get(name) is not None:
+                _content(item, name, tally)
     elif kind == "item_reference":
         said = "Unsupported value for '{}': single items aren't stored; send the item, or previous_response_id."
         raise Fault("type", said, "unsupported_value")
@@ -148,7 +158,7 @@ def _add(turn: dict[str, Any], kind: str, item: Json) -> None:
         content = item["content"]
         parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
         refusal = "".join(part["refusal"] for part in parts if part["type"] == "refusal")
-        text = "".join(part["text"] for part in parts if part["type"] != "refusal")
+        text = "".join(part.get("text", "") for part in parts if part["type"] != "refusal")
         turn["content"] = f"{turn['content'] or ''}{text}" or None
         if refusal:
             turn["refusal"] = refusal
@@ -159,7 +169,8 @@ def _add(turn: dict[str, Any], kind: str, item: Json) -> None:
         turn.setdefault("tool_calls", []).append(call)
     elif kind == "reasoning":
         kept = _opened(item.get("encrypted_content"))
-        texts = [part.get("text") for name in ("content", "summary") for part in item.get(name) or ()]
+        parts = [part for name in ("content", "summary") for part in item.get(name) or ()]
+        texts = [part.get("text") for part in parts if isinstance(part, dict)]
         if kept.get("blocks"):
             turn["thinking_blocks"] = [*turn.get("thinking_blocks", ()), *kept["blocks"]]
         elif text := kept.get("text") or "\n".join(text for text in texts if isinstance(text, str)):
