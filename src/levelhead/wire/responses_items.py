@@ -77,10 +77,6 @@ def _item(item: Any, tally: Tally) -> None:
     elif kind in _OUTPUTS:
         required(item, "call_id", string)
         _content(item, "output", tally)
-    elif kind == "reasoning":
-        for name in ("content", "summary"):
-            if item.get(name) is not None:
-                _content(item, name, tally)
     elif kind == "item_reference":
         said = "Unsupported value for '{}': single items aren't stored; send the item, or previous_response_id."
         raise Fault("type", said, "unsupported_value")
@@ -169,7 +165,8 @@ def _add(turn: dict[str, Any], kind: str, item: Json) -> None:
         turn.setdefault("tool_calls", []).append(call)
     elif kind == "reasoning":
         kept = _opened(item.get("encrypted_content"))
-        parts = [part for name in ("content", "summary") for part in item.get(name) or ()]
+        lists = [item[name] for name in ("content", "summary") if isinstance(item.get(name), list)]
+        parts = [part for known in lists for part in known]
         texts = [part.get("text") for part in parts if isinstance(part, dict)]
         if kept.get("blocks"):
             turn["thinking_blocks"] = [*turn.get("thinking_blocks", ()), *kept["blocks"]]
