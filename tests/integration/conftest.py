@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .house import Proxy, Vendors
+from .house import VENDOR_KEYS, Proxy, Vendors
 from .sdk import Sdk
 from .talk import Client
 
@@ -50,8 +50,12 @@ def proxy(running_vendors: Vendors, tmp_path_factory: pytest.TempPathFactory) ->
     with Proxy(folder, running_vendors, keys=KEYS, slots=SLOTS, budgets=BUDGETS) as running:
         yield running
         assert running.process.poll() is None, running.log
+        shown = running.client(None).get("/metrics").raw.decode()
     assert "internal error" not in running.log, running.log
     assert "Traceback" not in running.log, running.log
+    for secret in (*VENDOR_KEYS.values(), *(f"sk-{name}" for name in KEYS), "hello"):  # after all that was asked of it
+        assert secret not in running.log, running.log
+        assert secret not in shown
 
 
 @pytest.fixture

@@ -90,11 +90,19 @@ class Vendors:
 class Proxy:
     """`levelhead serve` as a process of its own, with state and cache in `folder`.
 
-    `keys`: further fields of each key by its name; its secret is the name with "sk-" before it.
+    `keys`: further fields of each key by its name; its secret is the name with "sk-" before it. `extra_env`: for its
+    environment.
     """
 
     def __init__(
-        self, folder: Path, vendors: Vendors, *, keys: Mapping[str, Mapping[str, Any]], workers: int = 1, **config: Any
+        self,
+        folder: Path,
+        vendors: Vendors,
+        *,
+        keys: Mapping[str, Mapping[str, Any]],
+        workers: int = 1,
+        extra_env: Mapping[str, str] | None = None,
+        **config: Any,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         variables = {name: "KEY_" + name.upper().replace("-", "_") for name in keys}
@@ -104,6 +112,7 @@ class Proxy:
         inherited = {name: os.environ[name] for name in ("PATH", "COVERAGE_PROCESS_START") if name in os.environ}
         secrets = {variable: f"sk-{name}" for name, variable in variables.items()}
         environment = {**inherited, **VENDOR_KEYS, **secrets, "HOME": str(folder), "LEVELHEAD_HOME": str(folder)}
+        environment |= extra_env or {}
         self._log = folder / "stderr.txt"
         command = [str(Path(sys.executable).with_name("levelhead")), "serve", "--config", str(file), "--port", "0"]
         with self._log.open("ab") as log:
