@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,10 +13,11 @@ from .deciding import Decider
 from .difficulty import load_quality_model
 from .errors import ConfigError
 from .observe import Fanout, RequestLog
+from .pacing import Pacer
 from .ports import ResponseCache
 from .router import Pipeline, Rooms
 from .spend import Unlimited, listing_for, open_ledger
-from .types import NANOS_PER_USD, Model
+from .types import NANOS_PER_USD, Model, Scope
 from .upstream import Health, Limits, Timeouts, open_upstreams
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ def assemble(config: Config, *, clock: Callable[[], float] = time.time) -> House
     """Builds every room, opens ledger and cache, but no connection. Raises `ConfigError`, `ArtefactError`."""
     from .observe.metrics import PrometheusObserver
 
-    rooms = rooms_of(config, clock)
     ledger = open_ledger(
         config.budgets(),
         config.state_store,
@@ -44,6 +44,8 @@ def assemble(config: Config, *, clock: Callable[[], float] = time.time) -> House
         clock=clock,
         on_overrun=lambda nanos: metrics.overran(nanos / NANOS_PER_USD),
     )
+    pacer = Pacer(config.budgets(), tuple(config.models), ledger.windows, clock)
+    rooms = rooms_of(config, clock, pace=pacer.price if pacer else None)
     known_keys = config.keys()
     metrics = PrometheusObserver(
         models=tuple(rooms.models.values()),
@@ -54,10 +56,16 @@ def assemble(config: Config, *, clock: Callable[[], float] = time.time) -> House
         breaker=rooms.health.state,
     )
     cache = _cache(config, metrics)
-    return House(Pipeline(replace(rooms, ledger=ledger, cache=cache, observer=Fanout(metrics, RequestLog()))), metrics)
+    observer = Fanout(metrics, RequestLog(), *([pacer] if pacer else []))
+    return House(Pipeline(replace(rooms, ledger=ledger, cache=cache, observer=observer)), metrics)
 
 
-def rooms_of(config: Config, clock: Callable[[], float] = time.time) -> Rooms:
+def rooms_of(
+    config: Config,
+    clock: Callable[[], float] = time.time,
+    *,
+    pace: Callable[[Sequence[Scope]], float] | None = None,
+) -> Rooms:
     """What deciding needs: no ledger, no cache, nothing that writes. Enough for `explain`."""
     refuse_unbuilt(config)
     models = {name: model_of(config, name, entry) for name, entry in config.models.items()}
@@ -68,7 +76,7 @@ def rooms_of(config: Config, clock: Callable[[], float] = time.time) -> Rooms:
         slots=config.slots(),
         aliases=config.aliases,
         budgets=config.budgets(),
-        decider=Decider(load_quality_model(), tuple(models.values()), config.goal(), health.available),
+        decider=Decider(load_quality_model(), tuple(models.values()), config.goal(), health.available, pace),
         ledger=Unlimited(),
         cache=None,
         cache_when=config.cache.when,

@@ -9,7 +9,7 @@ from .errors import InvalidRequest, LevelheadError, NotCapable, PermissionDenied
 from .policy import FIELD_OF_NEED, Choice, Offer, choose, first_gate, unmet_needs
 from .ports import QualityModel
 from .spend import estimate_input, expected_cost, input_bound, worst_case, worst_rates
-from .types import Assessment, Candidate, Chat, Decision, Goal, Key, Level, Model, Nanos, Reason, Slot, value
+from .types import Assessment, Candidate, Chat, Decision, Goal, Key, Level, Model, Nanos, Reason, Scope, Slot, value
 
 DEFAULT_OUTPUT_CAP = 8_192
 DEFAULT_MIN_OUTPUT = 256
@@ -30,18 +30,28 @@ class Question:
     remaining: Nanos | None  # nanodollars in the tightest budget; None: no budget
     at: float  # Unix seconds, for tariffs by the clock
     lean: float = 0.0  # -1..1, how much the caller leans to the strong end
+    scopes: tuple[Scope, ...] = ()  # the budgets that bind it
 
 
 class Decider:
-    """Holds what decisions need and requests don't change. `healthy`: does a model's breaker let calls pass?"""
+    """Holds what decisions need and requests don't change.
+
+    `healthy`: does a model's breaker let calls pass? `pace`: the price of money in budgets that have to last.
+    """
 
     def __init__(
-        self, quality: QualityModel, models: Sequence[Model], goal: Goal, healthy: Callable[[str], bool]
+        self,
+        quality: QualityModel,
+        models: Sequence[Model],
+        goal: Goal,
+        healthy: Callable[[str], bool],
+        pace: Callable[[Sequence[Scope]], float] | None = None,
     ) -> None:
         self._quality = quality
         self._models = tuple(models)
         self._goal = goal
         self._healthy = healthy
+        self._pace = pace
         self._thresholds: dict[float, float] = {}
         self._rates = {model.name: worst_rates(model.price) for model in models}
 
@@ -92,7 +102,8 @@ class Decider:
         threshold = self._threshold(slot)
         if question.lean:
             threshold = min(1.0, max(0.0, threshold - question.lean))
-        choice = choose(offers, threshold=threshold, remaining=left, pinned=question.pinned)
+        dual = self._pace(question.scopes) if self._pace is not None else 0.0
+        choice = choose(offers, threshold=threshold, remaining=left, dual=dual, pinned=question.pinned)
         if self._goal.uncertified == "strong":
             choice = _strong_first(offers, choice, left, pinned=question.pinned)
         if choice is not None:

@@ -259,6 +259,7 @@ class Pipeline:
             min((one for one in limits if one is not None), default=None),
             passage.at,
             passage.wishes.lean,
+            passage.scopes,
         )
         assessment = passage.decision.assessment if passage.decision else rooms.decider.assess(passage.chat)
         decision = passage.decision = rooms.decider.decide(question, assessment)

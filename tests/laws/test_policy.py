@@ -1,10 +1,11 @@
 """Laws of the decision, over any offers."""
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from levelhead.policy import Offer, choose
-from levelhead.types import Model, Price
+from levelhead.policy import Offer, choose, dual_price
+from levelhead.types import Model, Price, Reason
 
 PRICE = Price(1e-6, 1e-6, 1e-7, 1e-6, 1e-6)
 probability = st.floats(0, 1)
@@ -59,11 +60,30 @@ def test_tighter_budget_never_routes_dearer(some, threshold, a, b):
         assert small.offer.worst_case <= tight
 
 
-@given(offers(), probability, st.floats(1, 10), st.floats(1, 10))
-def test_more_thrift_never_routes_dearer(some, threshold, a, b):
+@given(offers(), probability, st.floats(0, 1e6), st.floats(0, 1e6))
+def test_a_higher_price_of_money_never_routes_dearer(some, threshold, a, b):
     easy, hard = sorted((a, b))
-    dear = choose(some, threshold=threshold, thrift=easy).offer.expected_cost_usd
-    assert choose(some, threshold=threshold, thrift=hard).offer.expected_cost_usd <= dear * (1 + 1e-9)
+    dear = choose(some, threshold=threshold, dual=easy)
+    thrifty = choose(some, threshold=threshold, dual=hard)
+    assert thrifty.offer.expected_cost_usd <= dear.offer.expected_cost_usd * (1 + 1e-9)
+    assert (thrifty.reason is Reason.BUDGET) or thrifty.offer is choose(some, threshold=threshold).offer
+
+
+tables = st.lists(st.tuples(*[st.tuples(probability, usd)] * 3), min_size=1, max_size=12)
+
+
+@given(tables, st.lists(st.floats(0.2, 5.0), min_size=3, max_size=3), usd, usd)
+def test_the_dual_price_keeps_the_allowance_and_falls_as_it_grows(table, bias, a, b):
+    success, cost = (np.array([[model[i] for model in row] for row in table]) for i in (0, 1))
+    spend = cost * bias
+    tight, loose = sorted((a, b))
+    prices = [dual_price(success, cost, spend, allowance) for allowance in (tight, loose)]
+    for price, allowance in zip(prices, (tight, loose), strict=True):
+        chosen = spend[np.arange(len(table)), np.argmax(success - price * cost, axis=1)].mean()
+        cheapest = spend[np.arange(len(table)), np.argmin(cost, axis=1)].mean()
+        assert chosen <= max(allowance, cheapest * (1 + 1e-9))
+    if bias[0] == bias[1] == bias[2]:
+        assert prices[0] >= prices[1]
 
 
 @given(offers(), probability, st.integers(0, 10**9))

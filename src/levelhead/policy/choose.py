@@ -3,9 +3,9 @@
 The price of money of a request is `threshold / (cost of strong - cost of the cheapest)`: at it, an uplift of just
 `threshold` is worth what the strong model costs more. With two models this is "strong only where its predicted uplift
 exceeds the threshold"; with more it picks from the upper hull of quality over cost. It depends on costs and tiers
-alone, never on the predictions, or the first law below would not hold among three models. `thrift` (>= 1) makes money
-dearer when a budget must last. Two laws follow and are tested: a larger uplift, all else equal, never routes weaker; a
-tighter budget never routes dearer.
+alone, never on the predictions, or the first law below would not hold among three models. When a budget must last, a
+higher `dual` price takes its place. Two laws follow and are tested: a larger uplift, all else equal, never routes
+weaker; a tighter budget never routes dearer.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Choice:
     ranking: tuple[Offer, ...]
 
 
-def price_of_money(offers: Sequence[Offer], threshold: float, thrift: float = 1.0) -> float:
+def price_of_money(offers: Sequence[Offer], threshold: float) -> float:
     """Quality per USD: how much success probability a dollar must buy to be spent."""
     top, strong, cheapest = -1, 0.0, float("inf")
     for offer in offers:
@@ -51,7 +51,7 @@ def price_of_money(offers: Sequence[Offer], threshold: float, thrift: float = 1.
             top, strong = rank, cost
     if strong <= cheapest:
         return 0.0  # the strong tier is also the cheapest: nothing to trade
-    return max(threshold, 0.0) * thrift / (strong - cheapest)
+    return max(threshold, 0.0) / (strong - cheapest)
 
 
 def choose(
@@ -59,30 +59,37 @@ def choose(
     *,
     threshold: float,
     remaining: Nanos | None = None,
-    thrift: float = 1.0,
+    dual: float = 0.0,
     pinned: bool = False,
 ) -> Choice | None:
     """Picks among `offers` (eligible ones only, at least one). None: money covers none that is no dearer.
 
     `threshold`: the largest predicted uplift that stays on the cheaper model. `remaining`: nanodollars left in the
-    tightest budget; an offer whose worst case exceeds it is out.
+    tightest budget; an offer whose worst case exceeds it is out. `dual`: quality per USD that a dollar has to buy for a
+    budget to last; 0 where none has to.
     """
-    rate = price_of_money(offers, threshold, thrift)
-    worth = [
-        (round((rate * o.expected_cost_usd - o.success) / _EPSILON), o.expected_cost_usd, at)
-        for at, o in enumerate(offers)
-    ]
-    worth.sort()
-    ordered = [offers[at] for _, _, at in worth]
+    rate = price_of_money(offers, threshold)
+    ordered = _by_worth(offers, rate)
     wanted = ordered[0]
+    if dual > rate:
+        ordered = _by_worth(offers, dual)
     paid = ordered if remaining is None else [o for o in ordered if o.worst_case <= remaining]
-    best = wanted if paid and paid[0] is wanted else _thriftiest(ordered, remaining)
+    best = ordered[0] if paid and paid[0] is ordered[0] else _thriftiest(ordered, remaining)
     if best is None:
         return None
     fallbacks = [o for o in paid if o is not best]
     if len(fallbacks) > 1:
         fallbacks.sort(key=lambda o: o.model.tier != best.model.tier)  # within the tier first; the sort is stable
     return Choice(best, _reason(best, wanted, offers, pinned), (best, *fallbacks))
+
+
+def _by_worth(offers: Sequence[Offer], rate: float) -> list[Offer]:
+    worth = [
+        (round((rate * o.expected_cost_usd - o.success) / _EPSILON), o.expected_cost_usd, at)
+        for at, o in enumerate(offers)
+    ]
+    worth.sort()
+    return [offers[at] for _, _, at in worth]
 
 
 def _thriftiest(ordered: Sequence[Offer], remaining: Nanos | None) -> Offer | None:

@@ -296,6 +296,10 @@ class Books:
             left = [a.limit - a.spent - a.reserved - a.others for a in self._accounts(scopes)]
         return max(0, min(left)) if left else None
 
+    def windows(self, scopes: Sequence[Scope]) -> list[Balance]:
+        with self._lock:
+            return [account.balance() for account in self._accounts(scopes)]
+
     def balances(self) -> list[Balance]:
         with self._lock:
             return [account.balance() for account in self._accounts(list(self._current))]

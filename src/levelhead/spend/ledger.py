@@ -105,6 +105,10 @@ class Ledger:
     def balances(self) -> Sequence[Balance]:
         return self._books.balances()
 
+    def windows(self, scopes: Sequence[Scope]) -> Sequence[Balance]:
+        """The balances of these scopes, each in its current window."""
+        return self._books.windows(scopes)
+
     async def flush(self) -> None:
         """Returns when everything that was settled is in the store."""
         await asyncio.wrap_future(self._keeper.flush())
@@ -127,6 +131,9 @@ class Unlimited:
         pass
 
     def balances(self) -> Sequence[Balance]:
+        return ()
+
+    def windows(self, scopes: Sequence[Scope]) -> Sequence[Balance]:
         return ()
 
     async def aclose(self) -> None:
