@@ -1,13 +1,13 @@
 """Pacing: how much quality does a budget buy when it is spent evenly to its end?
 
-Recorded outcomes of four models (ParetoBandit's validation split, 1,400 prompts with real costs): one half fits a simple
-model of quality and cost from the text, the other is replayed in ten orders under budgets from 1e-4 to 1e-2 USD per
-request. Each request goes through levelhead's own `choose` at the price of `Pace`, which is re-solved every eight requests
-from the money and the requests that are left; the worst case (each model's output cap) must be covered before a call.
-It starts from the sample of the fit half, as a budget that refills starts from yesterday's traffic.
+Recorded outcomes of four models (ParetoBandit's validation split, 1,400 prompts with real costs): one half fits a
+simple model of quality and cost from the text, the other is replayed in ten orders under budgets from 1e-4 to 1e-2 USD
+per request. Each request goes through levelhead's own `choose` at the price of `Pace`, which is re-solved every eight
+requests from the money and the requests that are left; the worst case (each model's output cap) must be covered before
+a call. It starts from the sample of the fit half, as a budget that refills starts from yesterday's traffic.
 
-Compared with, on the replayed half and with hindsight: the best static mixture of models at that budget (what one can do
-without looking at requests), and an oracle that knows every outcome. Replayed from records, not live.
+Compared with, on the replayed half and with hindsight: the best static mixture of models at that budget (what one can
+do without looking at requests), and an oracle that knows every outcome. Replayed from records, not live.
 
     LEVELHEAD_DATA=../shared/data .venv/bin/python benchmarks/pacing.py [--no-write]
 """

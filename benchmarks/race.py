@@ -1,7 +1,7 @@
 """Workers race for one dollar: is a run's budget ever overspent, and is it used up to its end?
 
 In each round, connections hammer one run budget of $1.00 with calls whose real cost is random up to a cap of just under
-half a cent, until they are refused five times in a row. The vendor keeps its own books. Three settings:
+half a cent, until they are refused three times in a row. The vendor keeps its own books. Three settings:
 
     calm      one proxy of 8 workers, SQLite
     kills     the same, and every second one of the workers is killed (-9)

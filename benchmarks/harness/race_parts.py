@@ -18,9 +18,10 @@ USD_PER_MILLION = {"input": 2.0, "output": 10.0}
 OUTPUT_CAP = 450  # with the bound on a short prompt, just under half a cent
 INPUT_TOKENS = 10
 LEAST_SECONDS, MOST_SECONDS = 0.05, 0.5
-REFUSALS = 5  # in a row, before a client believes that the budget is spent
+REFUSALS = 3  # in a row, before a client believes that the budget is spent
 PAUSE_SECONDS = 0.3
-LONGEST_SECONDS = 90.0
+LONGEST_SECONDS = 60.0
+ANSWER_SECONDS = 20.0
 
 
 def billed_nanos(output: int) -> int:
@@ -96,8 +97,9 @@ class Clients:
                 continue
             try:
                 while refusals < REFUSALS and monotonic() < until:
-                    refusals = 0 if await self.ask(reader, writer) else refusals + 1
-            except (asyncio.IncompleteReadError, ConnectionError):
+                    served = await asyncio.wait_for(self.ask(reader, writer), ANSWER_SECONDS)
+                    refusals = 0 if served else refusals + 1
+            except (asyncio.IncompleteReadError, ConnectionError, TimeoutError):
                 self.counts["broken"] += 1
             finally:
                 writer.close()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-_STEPS = 40
+_STEPS = 24  # to a hundred-thousandth
 _LEAST, _MOST = 1e-3, 1e8  # quality per USD
 
 Table = NDArray[np.float64]

@@ -18,6 +18,7 @@ from pathlib import Path
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import Process
 
 from ..config import VARIABLE, Config, load
 from ..errors import ConfigError, LevelheadError
@@ -110,14 +111,24 @@ class _Server(uvicorn.Server):
 
 
 class _Supervisor(Multiprocess):
-    """Takes what a dead worker said about now off the metrics page, when another takes its place."""
+    """Puts another worker in the place of one that died, whose gauges leave the metrics page.
+
+    A worker lives while its process does. uvicorn's own check waits five seconds for each in turn to answer, and kills
+    those that don't: on a busy machine a worker takes longer to start, and the next one was killed in its place.
+    """
 
     def keep_subprocess_alive(self) -> None:
-        before = [process.pid for process in self.processes]
-        super().keep_subprocess_alive()
-        for pid, process in zip(before, self.processes, strict=True):
-            if pid is not None and pid != process.pid:
-                worker_exited(pid)
+        for at, process in enumerate(self.processes):
+            if self.should_exit.is_set() or process.process.is_alive():
+                continue
+            process.join()
+            if process.exitcode == STARTUP_FAILURE:
+                self.should_exit.set()
+                return
+            if process.pid is not None:
+                worker_exited(process.pid)
+            self.processes[at] = Process(self.config, self.sockets)
+            self.processes[at].start()
 
 
 def _log_level() -> str:
