@@ -4,7 +4,7 @@ In each round, connections hammer one run budget of $1.00 with calls whose real 
 half a cent, until they are refused three times in a row. The vendor keeps its own books. Three settings:
 
     calm      one proxy of 8 workers, SQLite
-    kills     the same, and every second one of the workers is killed (-9)
+    kills     the same, and every second a serving worker is killed (-9), while at least half of them serve
     machines  three proxies of 3 workers over one Redis (appendfsync always), the same kills, and Redis killed and
               started again once in each round
 
@@ -20,12 +20,13 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,15 +37,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from harness import race_parts, report
 from harness.machine import describe
-from harness.procs import Child, free_port, http_get, tree
+from harness.procs import Child, ProcError, free_port, http_get, tree
 from levelhead.spend import stored_balances
+from levelhead.spend.redis import PREFIX, connect
 from levelhead.testing import RedisServer
 from levelhead.types import Budget
 
 HERE = Path(__file__).resolve().parent
 PARTS = HERE / "harness" / "race_parts.py"
 LIMIT = 10**9
-SETTLED_WITHIN = 60.0
+SETTLED_WITHIN = 60.0  # seconds
+COMPLETE_WITHIN = 120.0
 SETTINGS = {"calm": (1, 8), "kills": (1, 8), "machines": (3, 3)}  # proxies, workers of each
 
 
@@ -58,15 +61,25 @@ class Field:
     store: Path | str
     redis: RedisServer | None
     kills: bool
+    workers: int
 
-    def workers(self) -> list[int]:
-        found = []
-        for proxy in self.proxies:
-            for pid in tree(proxy.pid)[1:]:
-                with suppress(OSError):
-                    if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                        found.append(pid)
-        return found
+    def serving(self) -> list[int]:
+        """Worker processes that have joined the ledger and live."""
+        if isinstance(self.store, Path):
+            with closing(sqlite3.connect(self.store)) as db:
+                joined = {pid for (pid,) in db.execute("SELECT pid FROM ledger_workers")}
+        else:
+            with closing(connect(self.store, None)) as redis:
+                joined = {json.loads(who)[1] for who in redis.hgetall(f"{PREFIX}:workers").values()}
+        return [pid for proxy in self.proxies for pid in tree(proxy.pid)[1:] if pid in joined]
+
+    def complete(self) -> None:
+        """Returns when every worker serves."""
+        deadline = time.monotonic() + COMPLETE_WITHIN
+        while len(self.serving()) < self.workers:
+            if time.monotonic() > deadline:
+                raise ProcError(f"{len(self.serving())} of {self.workers} workers serve")
+            time.sleep(0.2)
 
 
 def opened(stack: ExitStack, setting: str, folder: Path) -> Field:
@@ -103,11 +116,7 @@ def opened(stack: ExitStack, setting: str, folder: Path) -> Field:
         proxies.append(stack.enter_context(proxy))
     for proxy, port in zip(proxies, ports, strict=True):
         proxy.wait_ready(f"http://127.0.0.1:{port}/healthz")
-    field = Field(proxies, ports, vendor, store, redis, kills=setting != "calm")
-    deadline = time.monotonic() + 60
-    while len(field.workers()) < many * workers and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return field
+    return Field(proxies, ports, vendor, store, redis, kills=setting != "calm", workers=many * workers)
 
 
 def play(field: Field, run: str, connections: int, seed: int) -> dict[str, Any]:
@@ -118,14 +127,17 @@ def play(field: Field, run: str, connections: int, seed: int) -> dict[str, Any]:
     def disturb() -> None:
         chance = random.Random(seed)
         while not over.wait(1.0):
-            with suppress(ProcessLookupError, IndexError):
-                os.kill(chance.choice(field.workers()), signal.SIGKILL)
+            serving = field.serving()
+            if 2 * len(serving) >= field.workers:
+                with suppress(ProcessLookupError):
+                    os.kill(chance.choice(serving), signal.SIGKILL)
                 kills[0] += 1
             if field.redis is not None and not restarts[0]:
                 field.redis.kill()
                 field.redis.start()
                 restarts[0] += 1
 
+    field.complete()
     disturber = threading.Thread(target=disturb)
     began = time.monotonic()
     if field.kills:
