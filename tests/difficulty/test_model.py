@@ -38,11 +38,18 @@ ROUTINE = [
 HARD = [
     "Move our order system from MySQL to Postgres on Kubernetes without losing orders: assess the schema, plan dual "
     "writes, backfill, verify, cut over and keep a way back; include monitoring and staff training.",
-    "The union refuses any downtime, the board insists on March, the regulator is silent and nobody knows how many "
-    "records are corrupt. Recommend what to do.",
+    "The harbour board wants the terminal, the residents are suing, the figures on noise are disputed and the minister "
+    "keeps silent. Recommend what the council should do.",
     "Les agriculteurs refusent le barrage, la région a promis les emplois, les études se contredisent. Quelle position "
     "défendre devant le conseil ?",
 ]
+
+
+PLAN = (
+    "I've read the schema: 41 tables, two with triggers. Proposed order: 1) dual writes behind a flag, 2) backfill "
+    "table by table, 3) verify counts and checksums, 4) cut over in a quiet window, 5) dashboards and training. Each "
+    "step needs the one before it. Shall I start with the dual writes and go through to the cut-over?"
+)
 
 
 @pytest.mark.parametrize("ask", ROUTINE)
@@ -74,7 +81,7 @@ def test_a_paste_does_not_make_a_trivial_ask_hard() -> None:
 
 
 def test_thanks_is_l1_and_go_on_is_what_it_continues() -> None:
-    opening = [{"role": "user", "content": HARD[0]}, {"role": "assistant", "content": "Phase 1 …"}]
+    opening = [{"role": "user", "content": HARD[0]}, {"role": "assistant", "content": PLAN}]
     assert assess([*opening, {"role": "user", "content": "thanks!"}]).level == Level.L1
     assert assess([*opening, {"role": "user", "content": "yes, go on"}]).level == assess(HARD[0]).level
 
@@ -86,7 +93,7 @@ def test_an_unknown_model_is_less_certain_than_a_known_one() -> None:
 
 
 def test_the_threshold_spends_exactly_the_allowed_loss() -> None:
-    reference = np.array([[0.0, 1.0, 0.25]] * 4)
+    reference = np.array([[0.0, 0.25]] * 4)
     gain = np.array([0.1, -0.5, 0.3, 0.02])
     assert uplift_threshold(reference, gain, 0.0) == 0.0
     assert uplift_threshold(reference, gain, 0.005) == 0.02

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from levelhead.difficulty import load_quality_model
-from levelhead.difficulty.task import read_task, split_ask, strip_harness
-from levelhead.difficulty.text import MAX_BYTES, fold
+from levelhead.difficulty.conversation import head, read_conversation, strip_harness, tail
+from levelhead.difficulty.words import words_of
 from levelhead.types import Chat, Level, Model, Price
 
 MODEL = load_quality_model()
@@ -51,22 +51,14 @@ def test_between_equally_certain_models_the_abler_serves_better(chat: list) -> N
 
 @given(tangled)
 @settings(max_examples=200)
-def test_splitting_survives_tangled_marks(text: str) -> None:
-    split_ask(text)
+def test_reading_survives_tangled_marks(text: str) -> None:
     stripped = strip_harness(text)
     assert "<system-reminder>" not in stripped or stripped.count("<") > 20
-    read_task([{"role": "user", "content": text}])
-
-
-@given(texts)
-def test_folding_is_bounded_and_settles(text: str) -> None:
-    once = fold(text)
-    assert len(once) <= MAX_BYTES
-    assert fold(once.decode("utf-8", "replace")) == once
+    read_conversation([{"role": "user", "content": text}])
+    assert head(text) in text
+    assert tail(text) in text
 
 
 @given(st.text(alphabet="abcdefghij klmnopqrstuvwxyz", min_size=1, max_size=200))
 def test_case_and_blanks_say_nothing(text: str) -> None:
-    plain = read_task([{"role": "user", "content": text.strip() or "x"}])
-    loud = read_task([{"role": "user", "content": "  " + (text.strip() or "x").upper() + "\n"}])
-    assert fold(plain.ask) == fold(loud.ask)
+    assert words_of(text) == words_of("  " + text.upper().replace(" ", "\n\t") + "\n")

@@ -9,11 +9,15 @@ import typer
 
 
 def train(
-    data: Annotated[Path, typer.Option(metavar="DIR", help="Recorded outcomes and labelled tasks.")],
+    data: Annotated[Path, typer.Option(metavar="DIR", help="Recorded outcomes: train/*.parquet or *.jsonl.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the artefact goes.")],
+    corpora: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Labelled tasks and published abilities, if not the shipped ones."),
+    ] = None,
 ) -> None:
-    """Fit a model artefact to recorded outcomes."""
+    """Fit a model artefact to recorded outcomes and labelled tasks. Takes some minutes."""
     from ..learn import train as fit
 
-    manifest = fit(data, out)
-    typer.echo(f"{out}: {manifest['name']}, {len(manifest['features'])} features; scores are in its card")
+    manifest = fit(data, out, corpora)
+    typer.echo(f"{out}: {manifest['name']}, fitted to {manifest['tasks']} labelled tasks; scores are in its card")

@@ -2,5 +2,6 @@
 
 from .model import TextQualityModel as QualityModel
 from .model import load_quality_model
+from .online import Corrections
 
-__all__ = ["QualityModel", "load_quality_model"]
+__all__ = ["Corrections", "QualityModel", "load_quality_model"]

@@ -1,18 +1,17 @@
 """Task -> Assessment: one latent scale for tasks and models.
 
-A two-parameter logistic item response model (Birnbaum in Lord and Novick, Statistical Theories of Mental Test Scores,
-1968): P(model m serves task x) = sigmoid(a(x) (theta_m - b(x))), with difficulty b and discrimination a read from the
-task's features. Where an ability is uncertain the logit shrinks by 1/sqrt(1 + pi a^2 sd^2 / 8) (MacKay, 1992).
-Two kinds of evidence meet in b: recorded outcomes, for tasks like those that were recorded, and the level, for the
-rest; a logistic gate says how much a task is like a recorded one.
-Levels are the quarters of the difficulty scale, 0..1: the most probable level names the quarter, the expected level
-the place in it.
+An item response model (Rasch's, with one slope for all: Birnbaum in Lord and Novick, Statistical Theories of Mental
+Test Scores, 1968): P(model m serves task x) = sigmoid(a (theta_m - b(x))), with difficulty b read from the task. Where
+an ability is uncertain the logit shrinks by 1/sqrt(1 + pi a^2 sd^2 / 8) (MacKay, 1992). Two kinds of evidence meet in
+b: recorded outcomes, for tasks like those that were recorded, and the level, for the rest; a logistic gate says how
+much a task is like a recorded one. Levels are the quarters of the difficulty scale, 0..1: the most probable level names
+the quarter, the expected level the place in it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import exp, expm1, pi, sqrt
+from math import exp, pi, sqrt
 from pathlib import Path
 
 import numpy as np
@@ -22,62 +21,64 @@ from ..errors import ArtefactError
 from ..types import Assessment, Chat, Level, Model, value
 from . import artefact as artefacts
 from .abilities import Ability, AbilityTable
-from .features import BUCKETS, Features, Reader
-from .task import Task, read_task
-from .text import Lexicon
+from .conversation import Conversation, read_conversation
+from .levels import GATE, INPUTS, RESIDUE, LevelReader
+from .surface import LOAD, SHAPE, surface
+from .trees import Trees
+from .words import WordTable, words_of
 
-HEADS = 7  # logits of L1..L4, difficulty b, log discrimination, logit of being like a recorded outcome
-LOG_A_MAX = 1.0
 _MEMO = 512
-_CLIP = 4.0  # standard deviations that one dense feature may count for
+VECTOR = ("load", "level", "known", *SHAPE, *LOAD[2:])  # the first two of LOAD are in SHAPE
 
 
 @value
 class Reading:
-    """What the text alone says. `difficulty` 0..1 is the level scale, `b` and `a` are the item's parameters."""
+    """What the text alone says. `difficulty` 0..1 is the level scale, `b` the item's difficulty in logits.
+
+    `known`: how much the task is like a recorded benchmark item; `load`: what it asks a reader to hold, about 0 on
+    average over them. `vector`: what verdicts can be explained by, in the order of `VECTOR`.
+    """
 
     level: Level
     confidence: float
     difficulty: float
     b: float
-    a: float
-    features: dict[str, float]
+    known: float
+    load: float
+    words: int
+    vector: tuple[float, ...]
 
 
 class TextQualityModel:
-    """The shipped `QualityModel`: features and a linear map, numpy only. Safe to share between threads."""
+    """The shipped `QualityModel`: sums over words, boosted trees and an item response model. Safe in threads."""
 
     def __init__(self, artefact: artefacts.Artefact) -> None:
         arrays, manifest = artefact.arrays, artefact.manifest
         self.name: str = manifest["name"]
-        concepts = tuple(manifest["concepts"])
-        lexicon = Lexicon(
-            arrays["lexicon_keys"],
-            arrays["lexicon_concepts"],
-            arrays["lexicon_lengths"],
-            len(concepts),
-        )
-        self.reader = Reader(lexicon, concepts)
-        if list(self.reader.names) != manifest["features"] or arrays["weights"].shape[1] != HEADS:
-            raise ArtefactError(f"artefact {self.name}: its features are not those of this levelhead")
-        weights, (self._mean, spread) = arrays["weights"].astype(np.float32), arrays["scale"].astype(np.float32)
-        self._per_spread = 1 / spread
-        self._dense_weights = np.ascontiguousarray(weights[: spread.size])
-        self._hashed_weights = np.ascontiguousarray(weights[spread.size : spread.size + BUCKETS])
-        self._constant = weights[spread.size + BUCKETS]
-        self._level_slope = float(manifest["level_slope"])
+        if manifest["inputs"] != list(INPUTS) or manifest["vector"] != list(VECTOR):
+            raise ArtefactError(f"artefact {self.name}: its inputs are not those of this levelhead")
+        table = WordTable(_weights(arrays, "gram"), _weights(arrays, "word"))
+        trees = Trees(arrays["tree_feature"], arrays["tree_threshold"], arrays["tree_leaf"], len(Level))
+        self._levels = LevelReader(table, trees, arrays["constants"].astype(np.float32))
+        self._load_mean, spread = arrays["load"].astype(np.float64)
+        self._load_rate = 1 / spread / spread.size
+        outcome = manifest["outcome"]
+        self._gate, self._start, self._slope = (float(outcome[name]) for name in ("gate", "b", "b_load"))
+        self._a = float(outcome["a"])
         self._level_b = [float(value) for value in manifest["level_b"]]
         self._abilities = AbilityTable(artefact.abilities, manifest["priors"])
         self._reference = arrays["reference"].astype(np.float64)
         self._pair = (Ability(**manifest["reference_pair"][0]), Ability(**manifest["reference_pair"][1]))
-        self._memo: dict[Task, Reading] = {}
+        self.vector_scale = arrays.get("vector", np.array([[0.0], [1.0]])).astype(np.float64)
+        self._memo: dict[Conversation, Reading] = {}
         self._thresholds: dict[tuple[float, Ability, Ability], float] = {}
 
     def assess(self, chat: Chat, models: Sequence[Model]) -> Assessment:
         """Level, difficulty and, for each of `models` by name, the probability of serving the task well."""
-        reading = self.read(read_task(chat.messages))
-        success = {model.name: self._success(reading, self._abilities.of(model)) for model in models}
-        return Assessment(reading.level, reading.difficulty, reading.confidence, success, reading.features)
+        reading = self.read(read_conversation(chat.messages))
+        success = {model.name: self._success(reading.b, self._abilities.of(model)) for model in models}
+        said = {"b": reading.b, "known": reading.known, "load": reading.load, "words": float(reading.words)}
+        return Assessment(reading.level, reading.difficulty, reading.confidence, success, said, reading.vector)
 
     def ability(self, model: Model) -> Ability:
         """What is known of a deployment: ability, interval, origin."""
@@ -99,50 +100,38 @@ class TextQualityModel:
                 self._thresholds[key] = known
         return known
 
-    def read(self, task: Task) -> Reading:
-        """The text's own numbers, remembered for the last tasks seen."""
-        known = self._memo.get(task)
-        if known is not None:
-            return known
-        reading = self._read(task)
-        if len(self._memo) >= _MEMO:
-            self._memo.clear()
-        self._memo[task] = reading
-        return reading
+    def read(self, conversation: Conversation) -> Reading:
+        """The text's own numbers, remembered for the last conversations seen."""
+        known = self._memo.get(conversation)
+        if known is None:
+            known = self._read(conversation)
+            if len(self._memo) >= _MEMO:
+                self._memo.clear()
+            self._memo[conversation] = known
+        return known
 
-    def _read(self, task: Task) -> Reading:
-        features = self.reader.read(task)
-        *levels, difficulty_b, log_a, gate = self._heads(features)
-        level, difficulty, confidence, expected = place(levels)
-        known = 1 / (1 + exp(-min(30.0, max(-30.0, gate))))
-        measured = difficulty_b + self._level_slope * expected / 3
+    def _read(self, conversation: Conversation) -> Reading:
+        words = words_of(conversation.ask)
+        shape, load = surface(conversation.ask, words)
+        scores, row = self._levels.read(conversation, words, shape)
+        level, difficulty, confidence, expected = place(scores.tolist())
+        known = 1 / (1 + exp(-min(30.0, max(-30.0, float(row[GATE]) + self._gate))))
+        total = float((np.array(load) - self._load_mean) @ self._load_rate) + float(row[RESIDUE])
+        measured = self._start + self._slope * min(3.0, max(-3.0, total))
         b = known * measured + (1 - known) * between(self._level_b, expected)
-        a = exp(known * min(LOG_A_MAX, max(-LOG_A_MAX, log_a)))
-        words, material = expm1(features.dense[0]), expm1(features.dense[2])
-        said = {"b": b, "a": a, "known": known, "words": words, "material_chars": material}
-        return Reading(level, confidence, difficulty, b, a, said)
+        vector = (total, expected, known, *shape, *load[2:])
+        return Reading(level, confidence, difficulty, b, known, total, len(words), vector)
 
-    def _heads(self, features: Features) -> list[float]:
-        """The linear map: standardised dense features, hashed features of unit length, a constant."""
-        dense = (features.dense - self._mean) * self._per_spread
-        np.minimum(dense, _CLIP, out=dense)
-        np.maximum(dense, -_CLIP, out=dense)
-        out = dense @ self._dense_weights + self._constant
-        if features.buckets.size:
-            out += np.add.reduce(self._hashed_weights.take(features.buckets, axis=0)) / sqrt(features.buckets.size)
-        heads: list[float] = out.tolist()
-        return heads
-
-    def _success(self, reading: Reading, ability: Ability) -> float:
-        a = reading.a
-        logit = a * (ability.theta - reading.b) / sqrt(1 + pi * (a * ability.sd) ** 2 / 8)
+    def _success(self, b: float, ability: Ability) -> float:
+        a = self._a
+        logit = a * (ability.theta - b) / sqrt(1 + pi * (a * ability.sd) ** 2 / 8)
         return 1 / (1 + exp(-max(-30.0, min(30.0, logit))))
 
     def _uplift(self, strong: Ability, efficient: Ability) -> npt.NDArray[np.float64]:
-        b, a = self._reference[:, 0], self._reference[:, 1]
+        b, a = self._reference[:, 0], self._a
         served = []
         for ability in (strong, efficient):
-            logit = a * (ability.theta - b) / np.sqrt(1 + pi * (a * ability.sd) ** 2 / 8)
+            logit = a * (ability.theta - b) / sqrt(1 + pi * (a * ability.sd) ** 2 / 8)
             served.append(1 / (1 + np.exp(-logit)))
         uplift: npt.NDArray[np.float64] = served[0] - served[1]
         return uplift
@@ -180,9 +169,17 @@ def uplift_threshold(
 ) -> float:
     """The largest t with sum(weight * uplift where uplift <= t) <= `max_quality_loss`; weights sum to one."""
     order = np.argsort(uplift, kind="stable")
-    loss = np.cumsum(reference[order, 2] * np.maximum(uplift[order], 0.0))
+    loss = np.cumsum(reference[order, 1] * np.maximum(uplift[order], 0.0))
     allowed = int(np.searchsorted(loss, max_quality_loss + 1e-9, side="right"))
     return 1.0 if allowed == order.size else float(max(0.0, uplift[order[allowed - 1]])) if allowed else 0.0
+
+
+def _weights(arrays: artefacts.Arrays, kind: str) -> npt.NDArray[np.float32]:
+    """Bytes times the scale of their column, and squared lengths."""
+    table = np.empty((arrays[kind].shape[0], arrays[kind].shape[1] + 1), dtype=np.float32)
+    np.multiply(arrays[kind], arrays[f"{kind}_scale"], out=table[:, :-1])
+    table[:, -1] = arrays[f"{kind}_square"]
+    return table
 
 
 def load_quality_model(path: Path | None = None) -> TextQualityModel:

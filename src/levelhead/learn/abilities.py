@@ -19,6 +19,7 @@ MIN_SPREAD = 0.25  # a published score is another harness, prompt and thinking b
 MIN_LINKED = 3  # models; with fewer the default link is used
 DEFAULT_LINK = (0.0, 0.6, 0.5)
 TRUSTED_SD = 0.45  # outcomes less certain than this don't steer a link
+ENOUGH = 500  # prompts: fewer, of one small source, place a model by that source's taste; a published score is better
 
 
 def key_of(row: Mapping[str, Any]) -> str:
@@ -31,11 +32,13 @@ def ability_rows(
 ) -> list[Row]:
     """Rows of the table, sorted by family and version. `counts`: prompts with an outcome, by model."""
     measured = {name: (float(theta[i]), float(sd[i]), counts[i]) for i, name in enumerate(models) if counts[i] >= 20}
-    links = {bench: _link(bench, given["published"], measured) for bench in ("gpqa_diamond", "mmlu_pro")}
+    large = {name: known for name, known in measured.items() if known[2] >= ENOUGH}
+    links = {bench: _link(bench, given["published"], large) for bench in ("gpqa_diamond", "mmlu_pro")}
     rows = {}
     for entry in given["published"]:
         name = key_of(entry)
-        rows[name] = _blend(entry, measured.pop(name, None), links)
+        rows[name] = _blend(entry, large.get(name), links)
+        measured.pop(name, None)
     for name, known in measured.items():
         words = name.split()
         family, version = [w for w in words if not w.isdigit()], [int(w) for w in words if w.isdigit()]
@@ -70,12 +73,13 @@ def _link(
 
 
 def _blend(entry: Row, known: tuple[float, float, int] | None, links: Mapping[str, tuple[float, float, float]]) -> Row:
-    """Inverse-variance mean of what is known; benchmarks of one model share their error, so the best one counts."""
-    estimates = [
-        (links[bench][0] + links[bench][1] * _logit(score), links[bench][2]) for bench, score in entry["scores"].items()
-    ]
-    linked = float(np.mean([value for value, _ in estimates]))
-    sd = min(spread for _, spread in estimates)
+    """Inverse-variance mean of what is known.
+
+    Scores of one model share their error, and MMLU-Pro has no room left at the top: it counts where GPQA is missing.
+    """
+    bench = min(entry["scores"])
+    linked = links[bench][0] + links[bench][1] * _logit(entry["scores"][bench])
+    sd = links[bench][2]
     said = ", ".join(f"{bench} {score:.3f}" for bench, score in sorted(entry["scores"].items()))
     remembered = "" if entry.get("checked") else "; unchecked"
     origin = f"published: {said} ({entry['source']}{remembered})"

@@ -9,26 +9,27 @@ import orjson
 
 _ABOUT = """\
 {name} reads a task and says how hard it is (L1 to L4, difficulty 0..1) and, for each configured model, how likely that
-model is to serve it well. It is a linear map over {features} named features of surface and structure, of which
-{concepts} come from a lexicon in fifteen languages, and over 8,192 hashed words, word pairs and byte n-grams; a
-two-parameter logistic item response model joins difficulty and discrimination with an ability per model. A logistic
-gate says how much a task is like a recorded benchmark item: there the difficulty is the one learned from outcomes,
-elsewhere the one that the level implies. Discrimination came out nearly constant: features that moved it did not carry
-over to unseen sources. It runs on numpy alone.
+model is to serve it well. Linear models over hashed words, word pairs and character n-grams score the user's last words
+(whole, opening, closing) and what came before them; boosted trees weigh these scores by size, shape and place in the
+conversation. An item response model joins a task's difficulty with an ability per model. A logistic gate says how much
+a task is like a recorded benchmark item: there the difficulty comes from outcomes, elsewhere from the level. It runs on
+numpy alone.
 
 ## What it can't do
 
 - **It hardly knows which single task the efficient model will fail.** Text shows little of a task's true difficulty:
-  the tables below give the area under the curve where a source was never seen, which is close to a coin toss for some
-  pairs; prompt length does as well or better on several of them.
+  the first table below shows how little for sources that were never seen.
+- **What it uses of the text is nearly prompt length.** Everything richer that was fitted to outcomes got worse on
+  unseen sources. The parts of the sum, and that all weigh alike, were settled with all six pairs in view: the table
+  flatters it a little.
 - **It has seen no routine agent traffic with outcomes.** What it says about it rests on the anchors below, which are
   an assumption. Verdicts on your own traffic overrule them; until then read the success rates of everyday tasks as
   "easy", not as measured rates.
 - **Levels are read from words and structure, not understood.** A contested question in plain words without any sign of
-  parties or doubt can come out as L1, a long list of trivial steps as L3. Languages outside the lexicon lean on
-  hashed n-grams alone.
+  parties or doubt can come out as L1, a trivial question about a long quarrel as L4. Short turns in long conversations
+  ("do it") are the hardest.
 - **Abilities of today's models are linked or carried, not measured here.** The table says for each where it comes
-  from and how wide the interval is. "Unchecked" scores were entered from memory of their source.
+  from and how wide the interval is.
 - Thresholds from it are estimates on reference traffic, never a certificate.
 """
 
@@ -43,8 +44,7 @@ def write_card(path: Path) -> None:
 
 
 def _about(manifest: dict[str, Any]) -> str:
-    features, concepts = len(manifest["features"]), len(manifest["concepts"])
-    return _ABOUT.format(name=manifest["name"], features=features, concepts=concepts)
+    return _ABOUT.format(name=manifest["name"])
 
 
 def _table(head: str, rows: list[str]) -> list[str]:
@@ -52,16 +52,16 @@ def _table(head: str, rows: list[str]) -> list[str]:
 
 
 def _levels(manifest: dict[str, Any]) -> list[str]:
-    names = {"folds": "folds inside the training corpus", "written_apart": "tasks written apart, never trained on"}
     rows = [
-        f"{names[name]} | {found['tasks']:.0f} | {found['exact']:.3f} | {found['within_one']:.3f}"
+        f"{name} | {found['tasks']:.0f} | {found['exact']:.3f} | {found['within_one']:.3f}"
         for name, found in manifest["scores"]["levels"].items()
     ]
     return [
         "## Levels",
         "",
-        "Labels follow the definitions of arXiv:2603.28990, III-C. The same author wrote both sets, in two batches;",
-        "a stranger's tasks will score lower.",
+        "Labels follow the definitions of arXiv:2603.28990, III-C; `router_models/training/README.md` says how they",
+        "came about. Folds hold out tasks of every author; the files written apart are by authors of whom nothing was",
+        "fitted.",
         "",
         *_table("tasks | n | exact | within one level", rows),
     ]

@@ -1,14 +1,14 @@
 """Recorded outcomes and labelled tasks, read from a data directory.
 
-`train/*.parquet` (or `.jsonl`) hold outcomes, `levels/*.parquet` texts with a foreign difficulty label. Whatever lies
-in `eval_only/` is never opened here.
+`train/*.parquet` (or `.jsonl`) of the data directory hold outcomes; whatever lies in its `eval_only/` is never opened
+here. Labelled tasks are the project's own.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,18 +22,6 @@ from ..types import Json
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-
-# Foreign labels as chances of L1..L4 under the definitions used here: their authors meant answer length and reasoning,
-# not domains and stakeholders, so none of them is taken at its word.
-FOREIGN_LEVELS: Mapping[str, Mapping[str, tuple[float, float, float, float]]] = {
-    "uncommon_route": {
-        "SIMPLE": (0.97, 0.03, 0.0, 0.0),
-        "MEDIUM": (0.6, 0.4, 0.0, 0.0),
-        "COMPLEX": (0.05, 0.3, 0.6, 0.05),
-        "REASONING": (0.45, 0.5, 0.05, 0.0),
-    },
-    "math500": {str(level): (1 - 0.1 * level, 0.1 * level, 0.0, 0.0) for level in range(1, 6)},
-}
 
 _OPTIONS = re.compile(r"(?m)^\s*(?:choices\s*:|\(?A[).]\s)", re.I)
 
@@ -61,13 +49,15 @@ class Outcomes:
 
 @dataclass(frozen=True, slots=True)
 class LevelTask:
-    """A labelled task: `chances` of L1..L4 sum to one; `origin` names the corpus it comes from."""
+    """A labelled task: `level` 0..3, `origin` the file it comes from, `group` tasks that must not be parted."""
 
     id: str
     messages: Sequence[Json]
-    chances: tuple[float, float, float, float]
+    level: int
     origin: str
+    language: str = ""
     kind: str = ""
+    group: str = ""
 
 
 def read_table(path: Path) -> list[dict[str, Any]]:
@@ -126,32 +116,21 @@ def model_of(source: str, name: str) -> str:
     return " ".join(sorted(family)) + "".join(f" {number}" for number in version)
 
 
-def read_own_levels(path: Path) -> list[LevelTask]:
-    """The project's own labelled corpus (`levels.jsonl`)."""
+def read_levels(path: Path) -> list[LevelTask]:
+    """A file of the project's own labelled tasks."""
     tasks = []
     for row in read_table(path):
-        chances = tuple(1.0 if level == row["level"] else 0.0 for level in ("L1", "L2", "L3", "L4"))
         messages = row.get("messages") or [{"role": "user", "content": row["text"]}]
-        tasks.append(LevelTask(row["id"], messages, chances, path.stem, row.get("kind", "")))  # type: ignore[arg-type]
-    return tasks
-
-
-def read_foreign_levels(data: Path) -> list[LevelTask]:
-    """Texts of `data/levels` with their labels as chances of L1..L4."""
-    tasks = []
-    for name, chances in sorted(FOREIGN_LEVELS.items()):
-        path = data / "levels" / f"{name}.parquet"
-        if path.is_file():
-            for index, row in enumerate(read_table(path)):
-                message = {"role": "user", "content": row["prompt"]}
-                tasks.append(LevelTask(f"{name}:{index}", [message], chances[str(row["label"])], name))
+        level = ("L1", "L2", "L3", "L4").index(row["level"])
+        group = row.get("group") or row["id"]
+        tasks.append(LevelTask(row["id"], messages, level, path.stem, row["language"], row["kind"], group))
     return tasks
 
 
 def data_hashes(data: Path, own: Sequence[Path]) -> dict[str, str]:
     """sha256 of every file that training reads, by its path under the data directory or its name."""
-    files = {f"{folder}/{path.name}": path for folder in ("train", "levels") for path in _tables(data / folder)}
-    files.update({path.name: path for path in own})
+    files = {f"train/{path.name}": path for path in _tables(data / "train")}
+    files.update({f"{path.parent.name}/{path.name}": path for path in own})
     return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in sorted(files.items())}
 
 

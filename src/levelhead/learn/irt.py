@@ -13,11 +13,10 @@ import numpy.typing as npt
 from scipy import sparse
 from scipy.optimize import minimize
 
-from ..difficulty.model import LOG_A_MAX
-
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+LOG_A_MAX = 1.0
 WEIGHT_PER_SOURCE = 2_000.0
 PENALTY_DENSE = 2.0
 PENALTY_HASH = 1.0

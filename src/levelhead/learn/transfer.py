@@ -10,11 +10,14 @@ from scipy import sparse
 from scipy.optimize import minimize
 
 from . import irt
+from .bags import Idf
 from .datasets import Outcomes, model_of, stem_of
 from .evaluate import apgr, auc, bootstrap, ece
+from .quality import Difficulty, Items, balanced
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 Scores = dict[str, dict[str, float]]
 
 # Columns: name, source, strong model, efficient model.
@@ -30,107 +33,136 @@ _FOLDS = 5
 
 
 @dataclass(frozen=True, slots=True)
+class Fitted:
+    """`b` and `b_load`: an item's difficulty in logits is b + b_load * standing; `a`: the slope of all items.
+
+    `centre`: the mean standing of each source it was fitted on.
+    """
+
+    difficulty: Difficulty
+    irt: irt.Fit
+    b: float
+    b_load: float
+    a: float
+    centre: Floats
+
+    def logits(self, standing: Floats, ability: Floats | float) -> Floats:
+        placed: Floats = self.a * (ability - self.b - self.b_load * np.clip(standing, -3, 3))
+        return placed
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
-    """Observations over a design matrix (outcome prompts first). `source` and `stem` are by prompt."""
+    """Observations of items. `idf`: of the words, from texts without outcomes."""
 
     outcomes: Outcomes
-    matrix: sparse.csr_matrix
-    dense: Floats
+    items: Items
+    idf: Idf
     rows: irt.Rows
-    models: int
     cells: int
-    source: Ints
     sources: list[str]
-    stems: list[str]
 
     @staticmethod
-    def of(outcomes: Outcomes, matrix: sparse.csr_matrix, dense: Floats) -> Problem:
+    def of(outcomes: Outcomes, idf: Idf) -> Problem:
         sources = sorted(set(outcomes.sources))
         source = np.array([sources.index(name) for name in outcomes.sources])
-        cell_of = outcomes.model * len(sources) + source[outcomes.prompt]
-        cells, cell = np.unique(cell_of, return_inverse=True)
+        cells, cell = np.unique(outcomes.model * len(sources) + source[outcomes.prompt], return_inverse=True)
         rows = irt.Rows(
             outcomes.prompt, outcomes.model, cell, outcomes.score,
             irt.source_weights(source[outcomes.prompt], outcomes.prompt),
         )  # fmt: skip
+        asked = np.bincount(outcomes.prompt, minlength=len(outcomes.prompts))
+        right = np.bincount(outcomes.prompt, outcomes.score, len(outcomes.prompts))
         stems = [stem_of(prompt) for prompt in outcomes.prompts]
-        return Problem(outcomes, matrix, dense, rows, len(outcomes.models), cells.size, source, sources, stems)
+        items = Items.of(outcomes.prompts, source, stems, 1 - right / np.maximum(1, asked))
+        return Problem(outcomes, items, idf, rows, cells.size, sources)
 
-    def fit(self, keep: npt.NDArray[np.bool_] | None = None, start: irt.Fit | None = None) -> irt.Fit:
-        """`keep`: which rows to learn from (None: all); `start`: where the search begins."""
-        rows = self.rows if keep is None else self.rows.keep(keep)
-        return irt.fit(self.matrix, self.dense, rows, self.models, self.cells, start)
+    def weight(self) -> Floats:
+        """Of the items: sources alike."""
+        return balanced(self.items.source, np.ones(self.items.source.size, dtype=bool))
+
+    def fit(self, keep: Mask | None = None) -> Fitted:
+        """`keep`: which items to learn from (None: all)."""
+        count = self.items.source.size
+        keep = np.ones(count, dtype=bool) if keep is None else keep
+        difficulty = Difficulty.fit(self.items, keep, self.idf)
+        standing = np.clip(difficulty.of(self.items, np.arange(count)), -3, 3)
+        # Inside sources: how much harder a source is than another must not be read off its texts.
+        centre = np.zeros(len(self.sources))
+        for at in np.unique(self.items.source[keep]):
+            centre[at] = standing[keep & (self.items.source == at)].mean()
+        inside = (standing - centre[self.items.source])[:, None]
+        rows = self.rows.keep(keep[self.rows.item])
+        matrix = sparse.csr_matrix(np.hstack([inside, np.ones_like(inside)]))
+        found = irt.fit(matrix, np.zeros_like(inside), rows, len(self.outcomes.models), self.cells)
+        slope = max(0.0, float(found.b[0]))
+        return Fitted(difficulty, found, float(found.b[1]), slope, float(np.exp(found.a[-1])), centre)
+
+    def standing(self, fitted: Fitted, items: Ints) -> Floats:
+        return fitted.difficulty.of(self.items, items)
 
     def pair_of(self, strong: str, efficient: str, source: str) -> tuple[Ints, Floats, Floats]:
-        """(prompts, strong scores, efficient scores) where one source recorded both."""
+        """(items, strong scores, efficient scores) where one source recorded both."""
         outcomes, scores = self.outcomes, []
         for name in (strong, efficient):
             index = outcomes.models.index(model_of(source, name))
-            mine = (outcomes.model == index) & (self.source[outcomes.prompt] == self.sources.index(source))
+            mine = (outcomes.model == index) & (self.items.source[outcomes.prompt] == self.sources.index(source))
             scores.append(dict(zip(outcomes.prompt[mine].tolist(), outcomes.score[mine].tolist(), strict=True)))
         shared = sorted(scores[0].keys() & scores[1].keys())
         return np.array(shared), np.array([scores[0][i] for i in shared]), np.array([scores[1][i] for i in shared])
 
+    def without(self, source: str) -> Mask:
+        """Items that share neither source nor stem with `source`."""
+        left = self.items.source == self.sources.index(source)
+        return ~np.isin(self.items.stem, self.items.stem[left])
 
-def leave_one_source_out(problem: Problem, start: irt.Fit) -> Scores:
+
+def leave_one_source_out(problem: Problem) -> Scores:
     """Per pair: APGR with its interval and prompt length's, AUC of uplift and of the efficient model's failure."""
     found: Scores = {}
     for source in sorted({source for _, source, _, _ in PAIRS if source in problem.sources}):
-        left = problem.source == problem.sources.index(source)
-        gone = {stem for stem, out in zip(problem.stems, left, strict=True) if out}
-        shared = np.array([stem in gone for stem in problem.stems])
-        fitted = problem.fit(~shared[problem.rows.item], start)
+        fitted = problem.fit(problem.without(source))
         for name, of, strong, efficient in PAIRS:
             if of == source:
                 found[name] = _pair_scores(problem, fitted, of, strong, efficient)
     return found
 
 
-def calibrate(problem: Problem, start: irt.Fit) -> tuple[float, Scores]:
+def calibrate(problem: Problem) -> tuple[float, Scores]:
     """The slope that calibrates held-out logits, sources alike; and each source's scores over the folds."""
-    fold = np.random.default_rng(11).integers(0, _FOLDS, len(problem.stems))
-    groups: dict[str, int] = {}
-    for at, stem in enumerate(problem.stems):  # one stem, one fold: no leak between sources
-        fold[at] = fold[groups.setdefault(stem, at)]
+    fold = np.random.default_rng(11).integers(0, _FOLDS, problem.items.stem.max() + 1)[problem.items.stem]
     rows = problem.rows
     out = np.zeros(rows.item.size)
     for held in range(_FOLDS):
         inside = fold[rows.item] == held
-        fitted = problem.fit(~inside, start)
-        ability = fitted.ability[rows.model] + fitted.residual[rows.cell]
-        out[inside] = irt.logits(fitted, problem.matrix, problem.dense, rows.item, ability)[inside]
+        fitted = problem.fit(fold != held)
+        ability = fitted.irt.ability[rows.model] + fitted.irt.residual[rows.cell]
+        standing = problem.standing(fitted, np.arange(problem.items.source.size)) - fitted.centre[problem.items.source]
+        out[inside] = fitted.logits(standing[rows.item], ability)[inside]
     slope = _platt(out, rows.score, rows.weight)
     chance = 1 / (1 + np.exp(-slope * out))
     scores: Scores = {}
     for at, name in enumerate(problem.sources):
-        mine = problem.source[rows.item] == at
+        mine = problem.items.source[rows.item] == at
         scores[name] = {
             "auc_success": round(auc(chance[mine], rows.score[mine] >= 0.5), 3),
             "ece": round(ece(chance[mine], rows.score[mine]), 3),
-            "prompts": float((problem.source == at).sum()),
+            "prompts": float((problem.items.source == at).sum()),
         }
     return slope, scores
 
 
-def _pair_scores(problem: Problem, fitted: irt.Fit, source: str, strong: str, efficient: str) -> dict[str, float]:
-    prompts, best, cheap = problem.pair_of(strong, efficient, source)
-    models = problem.outcomes.models
-    ability = [fitted.ability[models.index(model_of(source, name))] for name in (strong, efficient)]
-    if abs(ability[0] - ability[1]) < 0.3:  # an unseen model has no ability yet: any gap ranks alike
-        ability[0] = ability[1] + 0.8
-    chance = [
-        1 / (1 + np.exp(-irt.logits(fitted, problem.matrix, problem.dense, prompts, np.full(prompts.size, theta))))
-        for theta in ability
-    ]
-    uplift = chance[0] - chance[1]
-    low, high = bootstrap(uplift, best, cheap)
-    length = np.array([float(len(problem.outcomes.prompts[prompt])) for prompt in prompts])
+def _pair_scores(problem: Problem, fitted: Fitted, source: str, strong: str, efficient: str) -> dict[str, float]:
+    items, best, cheap = problem.pair_of(strong, efficient, source)
+    standing = problem.standing(fitted, items)
+    low, high = bootstrap(standing, best, cheap)
+    length = np.array([float(len(problem.items.prompts[item])) for item in items])
     return {
-        "prompts": float(prompts.size),
-        "apgr": round(apgr(uplift, best, cheap), 3), "apgr_low": round(low, 3), "apgr_high": round(high, 3),
+        "prompts": float(items.size),
+        "apgr": round(apgr(standing, best, cheap), 3), "apgr_low": round(low, 3), "apgr_high": round(high, 3),
         "apgr_length": round(apgr(length, best, cheap), 3),
-        "auc_uplift": round(auc(uplift, best - cheap > 0.5), 3),
-        "auc_fail": round(auc(-chance[1], cheap < 0.5), 3),
+        "auc_uplift": round(auc(standing, best - cheap > 0.5), 3),
+        "auc_fail": round(auc(standing, cheap < 0.5), 3),
     }  # fmt: skip
 
 

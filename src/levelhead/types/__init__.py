@@ -5,7 +5,7 @@ person or a client is USD as a float. Times are Unix seconds, durations seconds,
 """
 
 from .base import NANOS_PER_USD, Dialect, Json, Level, Nanos, Need, Reason, Secret, Wire, value
-from .decisions import Assessment, Attempt, Candidate, Decision, Outcome, Record
+from .decisions import Assessment, Attempt, Candidate, Decision, Outcome, Record, Verdict
 from .models import Capabilities, Goal, Key, Model, OffPeak, Price, Slot
 from .money import Balance, Budget, Reservation, Scope
 from .requests import Answer, Call, Chat, Chunk, Identity, Usage
@@ -42,6 +42,7 @@ __all__ = [
     "Secret",
     "Slot",
     "Usage",
+    "Verdict",
     "Wire",
     "value",
 ]

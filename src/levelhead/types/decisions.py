@@ -16,6 +16,8 @@ class Assessment:
     """How hard, and how likely each model is to serve it well.
 
     `difficulty` 0..1 on the latent scale, `confidence` 0..1 that the level is right, `success` by model name 0..1.
+    `vector`: the numbers that verdicts on the answer are explained by; `shipped`: `success` before verdicts changed it,
+    where they did.
     """
 
     level: Level
@@ -23,6 +25,8 @@ class Assessment:
     confidence: float
     success: Mapping[str, float]
     features: Mapping[str, float] = field(default_factory=dict)
+    vector: tuple[float, ...] = ()
+    shipped: Mapping[str, float] | None = None
 
 
 @value
@@ -98,6 +102,27 @@ class Record:
     error_code: str = ""
     slot_label: str = "none"  # a declared slot, "other" or "none": bounded
     repairs: Mapping[str, int] = field(default_factory=dict)  # mends of the history by kind, see `wire/history.py`
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Evidence about one answer: `score` 0..1, from `source` (a client's rating, a check, an audit).
+
+    `predicted` is the success rate that was shipped for the model that answered, before corrections; `lean` where its
+    tier stands (-1 the cheapest, 1 the dearest); `vector` what the assessment was made from.
+    """
+
+    decision_id: str
+    key: str
+    slot: str | None
+    model: str
+    level: Level
+    lean: float
+    predicted: float
+    vector: tuple[float, ...]
+    score: float
+    source: str
+    at: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,122 @@
+"""Records as JSON objects, and back to what a verdict needs. No prompt, no answer, no secret."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...types import Candidate, Decision, Level, Record, Verdict
+
+
+def decision_row(record: Record) -> dict[str, Any]:
+    """Everything that is known of a finished request."""
+    who, model, decision = record.identity, record.model, record.decision
+    row: dict[str, Any] = {
+        "id": record.id,
+        "at": record.at,
+        "key": who.key.name,
+        "slot": who.slot,
+        "run": who.run,
+        "session": who.session,
+        "task": who.task,
+        "outcome": record.outcome,
+        "error": record.error_code or None,
+        "level": record.level.name if record.level is not None else None,
+        "model": model.name if model is not None else None,
+        "tier": model.tier if model is not None else None,
+        "cache": record.cache,
+        "cost_usd": record.cost_usd,
+        "baseline_usd": record.baseline_usd,
+    }
+    if record.outcome == "cached":
+        return row
+    usage = record.usage
+    row["usage"] = {
+        "input": usage.input,
+        "cached_input": usage.cached_input,
+        "cache_write": usage.cache_write + usage.cache_write_1h,
+        "output": usage.output,
+        "reasoning": usage.reasoning,
+    }
+    row["seconds"] = {
+        "decision": record.decision_seconds,
+        "overhead": record.overhead_seconds,
+        "first_byte": record.first_byte_seconds,
+        "total": record.total_seconds,
+    }
+    row["attempts"] = [[a.model, a.outcome, a.code, round(a.seconds, 4)] for a in record.attempts]
+    if decision is not None:
+        row["decision"] = _decided(decision)
+    return row
+
+
+def verdict_of(row: Mapping[str, Any], score: float, source: str, at: float) -> Verdict:
+    """A verdict on a logged decision. `vector` is empty where nothing was assessed: a cached answer."""
+    decided = row.get("decision") or {}
+    shipped: Mapping[str, float] = decided.get("shipped") or {}
+    return Verdict(
+        decision_id=row["id"],
+        key=row["key"],
+        slot=row["slot"],
+        model=row["model"] or "",
+        level=Level[row["level"]] if row["level"] else Level.L1,
+        lean=decided.get("leans", {}).get(row["model"], 0.0),
+        predicted=shipped.get(row["model"], 0.5),
+        vector=tuple(decided.get("vector", ())),
+        score=score,
+        source=source,
+        at=at,
+    )
+
+
+def verdict_row(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "decision_id": verdict.decision_id,
+        "key": verdict.key,
+        "slot": verdict.slot,
+        "model": verdict.model,
+        "level": verdict.level.name,
+        "lean": verdict.lean,
+        "predicted": verdict.predicted,
+        "vector": verdict.vector,
+        "score": verdict.score,
+        "source": verdict.source,
+        "at": verdict.at,
+    }
+
+
+def verdict_from(row: Mapping[str, Any]) -> Verdict:
+    """Back from `verdict_row`. Raises `KeyError`, `TypeError` or `ValueError` on anything else."""
+    return Verdict(**{**row, "level": Level[row["level"]], "vector": tuple(row["vector"])})
+
+
+def _decided(decision: Decision) -> dict[str, Any]:
+    assessed = decision.assessment
+    shipped = assessed.shipped if assessed.shipped is not None else assessed.success
+    ranks = [c.model.tier_rank for c in decision.candidates]
+    top = max(ranks, default=0)
+    return {
+        "model": decision.model.name,
+        "tier": decision.model.tier,
+        "reason": decision.reason.value,
+        "difficulty": assessed.difficulty,
+        "confidence": assessed.confidence,
+        "features": assessed.features,
+        "vector": assessed.vector,
+        "shipped": shipped,
+        "leans": {c.model.name: 2 * c.model.tier_rank / top - 1 if top else -1.0 for c in decision.candidates},
+        "expected_cost_usd": decision.expected_cost_usd,
+        "baseline_cost_usd": decision.baseline_cost_usd,
+        "output_cap": decision.output_cap,
+        "candidates": [_candidate(c) for c in decision.candidates],
+    }
+
+
+def _candidate(candidate: Candidate) -> dict[str, Any]:
+    return {
+        "model": candidate.model.name,
+        "success": candidate.success,
+        "expected_cost_usd": candidate.expected_cost_usd,
+        "eligible": candidate.eligible,
+        "why_not": candidate.why_not,
+    }
