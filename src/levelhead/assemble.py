@@ -14,6 +14,7 @@ from .difficulty import load_quality_model
 from .errors import ConfigError
 from .observe import Fanout, RequestLog
 from .pacing import Pacer
+from .policy import Affinity
 from .ports import ResponseCache
 from .router import Pipeline, Rooms
 from .spend import Unlimited, listing_for, open_ledger
@@ -81,6 +82,7 @@ def rooms_of(
         cache=None,
         cache_when=config.cache.when,
         conversations=Conversations(),
+        affinity=Affinity(clock),
         health=health,
         upstreams=open_upstreams(_timeouts(config), Limits(connections=config.limits.in_flight_per_upstream)),
         observer=Fanout(),

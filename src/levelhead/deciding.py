@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import field, replace
 
 from .errors import InvalidRequest, LevelheadError, NotCapable, PermissionDenied
 from .policy import FIELD_OF_NEED, Choice, Offer, choose, first_gate, unmet_needs
@@ -31,6 +32,8 @@ class Question:
     at: float  # Unix seconds, for tariffs by the clock
     lean: float = 0.0  # -1..1, how much the caller leans to the strong end
     scopes: tuple[Scope, ...] = ()  # the budgets that bind it
+    warm: Mapping[str, float] = field(default_factory=dict)  # input tokens in each model's prompt cache
+    humble: bool = False  # a title or the like: the cheapest tier does it, unless it can't
 
 
 class Decider:
@@ -59,6 +62,23 @@ class Decider:
         return self._quality.assess(chat, self._models)
 
     def decide(self, question: Question, assessment: Assessment) -> Decision:
+        """The decision of `_decide`, with the models that only a turn before needed, if there are any."""
+        if question.humble and not question.pinned and (question.slot is None or not question.slot.floor):
+            cheapest = min(model.tier_rank for model in question.pool)
+            humble = tuple(model for model in question.pool if model.tier_rank == cheapest)
+            with suppress(LevelheadError):  # else it is a request like any other
+                decision = self._decide(replace(question, pool=humble), assessment)
+                return replace(decision, reason=Reason.HOUSEKEEPING)
+        chat = question.chat
+        if not chat.history_needs:
+            return self._decide(question, assessment)
+        try:
+            full = replace(chat, needs=chat.needs | chat.history_needs)
+            return self._decide(replace(question, chat=full), assessment)
+        except NotCapable:
+            return self._decide(question, assessment)
+
+    def _decide(self, question: Question, assessment: Assessment) -> Decision:
         """Raises what names the gate when no model of the pool can carry the request.
 
         Where money covers nothing, the decision is the cheapest call that would still be useful: reserving for it then
@@ -77,6 +97,7 @@ class Decider:
                 c.success,
                 c.expected_cost_usd,
                 self._worst(c.model, most, output_cap(chat, c.model, slot), chat),
+                self._expected(question, c.model, assessment.level, tokens, cold=True) if question.warm else None,
             )
             for c in open_to
         ]
@@ -154,10 +175,11 @@ class Decider:
             why_not=gate,
         )
 
-    def _expected(self, question: Question, model: Model, level: Level, tokens: int) -> float:
+    def _expected(self, question: Question, model: Model, level: Level, tokens: int, *, cold: bool = False) -> float:
         chat = question.chat
         output = min(TYPICAL_OUTPUT[level], output_cap(chat, model, question.slot)) * chat.n
-        return expected_cost(tokens, output, model.price, at=question.at)
+        warm = 0.0 if cold else question.warm.get(model.name, 0.0)
+        return expected_cost(tokens, output, model.price, warm_tokens=warm, at=question.at)
 
     def _threshold(self, slot: Slot | None) -> float:
         loss = self._goal.max_quality_loss

@@ -10,7 +10,7 @@ from functools import lru_cache
 from time import perf_counter
 from typing import Literal
 
-from .errors import LevelheadError
+from .errors import LevelheadError, StreamBroken
 from .types import (
     Attempt,
     Chat,
@@ -29,8 +29,10 @@ from .types import (
     Usage,
     value,
 )
+from .wire.dialects import DIALECTS, write
 from .wire.errors import header_value
 from .wire.identity import Target
+from .wire.responses_tools import left_out
 from .wire.wishes import NONE, Wishes
 
 CacheState = Literal["hit", "miss", "bypass"]
@@ -96,6 +98,12 @@ class Passage:
     baseline_usd: float = 0.0
     forward_headers: tuple[tuple[str, str], ...] = ()  # the client's own for its vendor
     repairs: dict[str, int] = field(default_factory=dict)  # what of the history had to be mended, by kind
+    switched: bool = False  # the conversation's last answer was another model's
+
+    @property
+    def conversation(self) -> tuple[str, str]:
+        """Unique over all keys."""
+        return self.key.name, self.identity.session or ""
 
     @property
     def decided(self) -> Decision:
@@ -133,6 +141,8 @@ def reply_head(passage: Passage, *, remaining_usd: float | None) -> bytes:
         )
     if passage.decision is not None:
         head += b"x-levelhead-expected-cost-usd: %.9f\r\n" % passage.decision.expected_cost_usd
+    if left := left_out(passage.chat):
+        head += b"x-levelhead-left-out: %b\r\n" % left.encode()
     if passage.chat.dialect == "messages":
         head += b"request-id: req_%b\r\n" % passage.id[4:].encode()
     if remaining_usd is not None:
@@ -177,6 +187,7 @@ def record(passage: Passage, outcome: Ending, error_code: str = "") -> Record:
         error_code=error_code,
         slot_label=_slot_label(passage),
         repairs=passage.repairs,
+        switch=passage.reason if passage.switched else None,
     )
 
 
@@ -192,3 +203,20 @@ def unread(key: Key, at: float, error: BaseException) -> Record:
     if isinstance(error, LevelheadError):
         return Record("", at, Identity(key), "refused", error_code=error.code or error.openai_type)
     return Record("", at, Identity(key), "cancelled")
+
+
+async def frames(reply: Reply) -> AsyncGenerator[bytes, None]:
+    """A stream as it goes out. A failure after the first byte becomes an error event: nothing else can be said then."""
+    passage = reply.passage
+    assert reply.chunks is not None
+    writer = DIALECTS[passage.chat.dialect].writer(passage.chat)
+    try:
+        async for chunks in reply.chunks:
+            if frame := write(writer, chunks, passage.cost_usd):
+                yield frame
+        if frame := writer.end():
+            yield frame
+    except StreamBroken as error:
+        yield writer.fail(error)
+    finally:
+        await reply.chunks.aclose()

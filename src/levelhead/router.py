@@ -28,6 +28,7 @@ from .calling import Caller
 from .deciding import Decider, Question
 from .errors import LevelheadError, PermissionDenied, StreamBroken, UpstreamError
 from .passage import Ask, Ending, Passage, Reply, record, reply_head, unread
+from .policy import Affinity
 from .ports import AnswerStream, Ledger, Observer, ResponseCache, Upstream
 from .spend import belongs_to, estimate_input, scopes_for
 from .types import (
@@ -48,7 +49,8 @@ from .types import (
 )
 from .upstream import AnthropicUpstream, Health
 from .wire.chat import Collector
-from .wire.dialects import DIALECTS, render, write
+from .wire.dialects import DIALECTS, render
+from .wire.housekeeping import is_housekeeping
 from .wire.identity import Target, identify, resolve_model
 from .wire.responses_read import items_of
 from .wire.usage import estimate_usage
@@ -69,6 +71,7 @@ class Rooms:
     cache: ResponseCache | None
     cache_when: Literal["deterministic", "always"]
     conversations: Conversations
+    affinity: Affinity
     health: Health
     upstreams: Mapping[Wire, Upstream]
     observer: Observer
@@ -250,16 +253,19 @@ class Pipeline:
         rooms = self._rooms
         left = rooms.ledger.remaining(passage.scopes) if passage.scopes else None
         limits = (left, passage.wishes.most, None if most is None else most - 1)
+        pool = self._pool(passage.target)[0]
         question = Question(
             passage.chat,
             passage.key,
-            self._pool(passage.target)[0],
+            pool,
             passage.slot,
             passage.target.kind != "auto",
             min((one for one in limits if one is not None), default=None),
             passage.at,
             passage.wishes.lean,
             passage.scopes,
+            rooms.affinity.warm(passage.conversation, passage.chat, pool, estimate_input(passage.chat)),
+            is_housekeeping(passage.chat),
         )
         assessment = passage.decision.assessment if passage.decision else rooms.decider.assess(passage.chat)
         decision = passage.decision = rooms.decider.decide(question, assessment)
@@ -287,7 +293,7 @@ class Pipeline:
         body = render(answer, passage.chat)
         self._store(passage, answer, body, seat)
         self._remember(passage, body)
-        self._rooms.observer.finished(record(passage, "ok"))
+        self._settled(passage, "ok")
         return Reply(passage, self._head(passage), body=body)
 
     async def _stream(
@@ -322,9 +328,15 @@ class Pipeline:
             if not passage.charged:
                 usage = stream.counted or estimate_usage(passage.chat, stream.output_bytes)
                 await self._caller.charge(passage, usage, estimated=True)
-            self._rooms.observer.finished(record(passage, ending, code))
+            self._settled(passage, ending, code)
             if seat is not None:
                 seat.leave()
+
+    def _settled(self, passage: Passage, ending: Ending, code: str = "") -> None:
+        """Whatever became of the answer: a model has been asked, and its vendor's prompt cache filled."""
+        if passage.model is not None and passage.reason is not Reason.HOUSEKEEPING:
+            passage.switched = self._rooms.affinity.noted(passage.conversation, passage.model, passage.usage)
+        self._rooms.observer.finished(record(passage, ending, code))
 
     def _store(self, passage: Passage, answer: Answer, body: bytes, seat: Seat[Entry] | None) -> None:
         if passage.cache_key is None or self._rooms.cache is None:
@@ -362,23 +374,6 @@ class Pipeline:
     def _head(self, passage: Passage) -> bytes:
         left = self._rooms.ledger.remaining(passage.scopes) if passage.scopes else None
         return reply_head(passage, remaining_usd=None if left is None else left / NANOS_PER_USD)
-
-
-async def frames(reply: Reply) -> AsyncGenerator[bytes, None]:
-    """A stream as it goes out. A failure after the first byte becomes an error event: nothing else can be said then."""
-    passage = reply.passage
-    assert reply.chunks is not None
-    writer = DIALECTS[passage.chat.dialect].writer(passage.chat)
-    try:
-        async for chunks in reply.chunks:
-            if frame := write(writer, chunks, passage.cost_usd):
-                yield frame
-        if frame := writer.end():
-            yield frame
-    except StreamBroken as error:
-        yield writer.fail(error)
-    finally:
-        await reply.chunks.aclose()
 
 
 def _collect(collector: Collector | None, chunks: list[Chunk]) -> Collector | None:

@@ -19,6 +19,7 @@ from prometheus_client.samples import Sample
 
 from .._version import __version__
 from ..types import Attempt, Balance, Level, Model, Reason, Record
+from ..wire.history import KINDS as REPAIRS
 from .counts import Counting, Frozen
 from .labels import BREAKER, CACHE_TIERS, LOST, NONE, OUTCOMES, TOKEN_TYPES, Labels
 from .teams import TeamMetrics, TeamSummary
@@ -60,6 +61,10 @@ class _Instruments:
             "tier result",
             "Requests by what the cache did (hit, miss, bypass); stores that were lost (dropped, failed, refused)",
         )
+        self.switches = counter(
+            "model_switches", "reason", "Conversations that changed their model, by why it was chosen"
+        )
+        self.repairs = counter("history_repairs", "kind", "Mends of conversations that another model wrote a part of")
         self.overrun = counter("budget_overrun_usd", "", "Cost beyond what was reserved")
         self.breaker = Gauge(
             "levelhead_breaker_state",
@@ -77,6 +82,8 @@ class _Instruments:
         self.baseline.seed(labels.slots, levels)
         self.saved.seed(labels.slots, ("routing", "cache"))
         self.excess.seed(labels.slots)
+        self.switches.seed(decided)
+        self.repairs.seed(REPAIRS)
         self.downgrades.seed(("budget", "fallback"))
         self.requests.seed(labels.slots, (NONE,), (NONE,), ("refused", "error", "cancelled"))
         for model, tier in labels.models.items():
@@ -189,6 +196,10 @@ class PrometheusObserver:
         if record.decision is not None:
             level = _LEVELS[record.decision.assessment.level]
             self._decided(record, slot, level)
+        if record.switch is not None:
+            counts.switches.add((record.switch,))
+        for kind, number in record.repairs.items():
+            counts.repairs.add((kind,), number)
         if record.first_byte_seconds is not None and record.model is not None:
             counts.ttft.add((model,), record.first_byte_seconds)
         if record.outcome != "cached":

@@ -29,6 +29,7 @@ class Offer:
     success: float
     expected_cost_usd: float
     worst_case: Nanos
+    cold_cost_usd: float | None = None  # without any prompt cache, where that differs
 
 
 @value
@@ -45,6 +46,8 @@ def price_of_money(offers: Sequence[Offer], threshold: float) -> float:
     top, strong, cheapest = -1, 0.0, float("inf")
     for offer in offers:
         cost, rank = offer.expected_cost_usd, offer.model.tier_rank
+        if offer.cold_cost_usd is not None:  # what a prompt cache saves must not make money dearer
+            cost = offer.cold_cost_usd
         if cost < cheapest:
             cheapest = cost
         if rank > top or (rank == top and cost < strong):

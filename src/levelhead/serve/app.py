@@ -15,8 +15,8 @@ import orjson
 
 from ..deciding import explanation
 from ..errors import InvalidRequest, LevelheadError, ModelNotFound, NotFound, Overloaded, StreamBroken
-from ..passage import Ask, Passage, Reply
-from ..router import Pipeline, frames
+from ..passage import Ask, Passage, Reply, frames
+from ..router import Pipeline
 from ..spend import as_json
 from ..types import Dialect, Key
 from ..wire.dialects import dialect_of
@@ -69,6 +69,7 @@ class App:
             "/v1/models": {"GET": Route(self._models, keyed=True)},
             "/v1/budgets": {"GET": Route(self._budgets)},
             "/": {"GET": Route(self._root)},
+            "/api/hello": {"GET": Route(self._root)},
             "/healthz": {"GET": Route(self._healthz)},
             "/readyz": {"GET": Route(self._readyz)},
             "/metrics": {"GET": Route(self._metrics)},

@@ -60,6 +60,7 @@ class Reason(StrEnum):
     QUALITY_MET = "quality_met"  # the cheaper model keeps the quality target
     UPLIFT = "uplift"  # the dearer model is worth its price here
     BUDGET = "budget"  # money ruled out what would have been chosen
+    HOUSEKEEPING = "housekeeping"  # a title or the like: the cheapest tier does it
     FALLBACK = "fallback"  # the chosen model failed; this one answered
     CACHE = "cache"  # answered before
 

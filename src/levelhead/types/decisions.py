@@ -101,6 +101,7 @@ class Record:
     total_seconds: float = 0.0
     error_code: str = ""
     slot_label: str = "none"  # a declared slot, "other" or "none": bounded
+    switch: Reason | None = None  # why, where the conversation changed its model
     repairs: Mapping[str, int] = field(default_factory=dict)  # mends of the history by kind, see `wire/history.py`
 
 

@@ -71,6 +71,7 @@ def _logit_bias(value: object) -> None:
             raise fault.within(token) from None
 
 
+_NOTHING: frozenset[Need] = frozenset()
 _BIAS = number(-100, 100)
 _POSITIVE = integer(1)
 _CHECKS: dict[str, Check] = {
@@ -155,6 +156,7 @@ def read_request(raw: bytes, *, default_model: str | None = None) -> Chat:
         # An escape is never shorter than the UTF-8 it stands for, so the body's own length bounds its text.
         text_bytes=max(0, len(raw) - tally.opaque),
         images=tally.images,
+        history_needs=frozenset(tally.recent - needs) if tally.recent else _NOTHING,
     )
 
 

@@ -68,6 +68,8 @@ def _fitted(call: Call, source: Json) -> dict[str, Any]:
 def _set_turns(
     written: dict[str, Any], call: Call, messages: Sequence[Json], traits: ClaudeTraits, thinks: bool, prefill: bool
 ) -> None:
+    if any(len(message) > 2 for message in messages):  # agents' hints for one turn, which need a beta of their own
+        messages = [{"role": message["role"], "content": message["content"]} for message in messages]
     if _tidy(messages, traits, thinks) and (prefill or messages[-1]["role"] != "assistant"):
         written["messages"] = messages
         return
@@ -129,7 +131,7 @@ def _tidy(messages: Sequence[Json], traits: ClaudeTraits, thinks: bool) -> bool:
     used: set[str] = set()
     for at, message in enumerate(messages):
         role, content = message["role"], message["content"]
-        if len(message) > 2 or (role == "system" and not traits.system_turns):
+        if role == "system" and not traits.system_turns:
             return False
         if type(content) is str:
             if is_blank(content) or (open_ids and role != "system"):

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..types import Json, Need, value
+from ..types import Chat, Json, Need, value
 from .fields import Fault, object_, required, string, wrong_type
 
-__all__ = ["Tool", "check_tools", "directory", "flat_name", "functions", "tool_choice", "tool_needs"]
+__all__ = [
+    "Tool", "check_tools", "directory", "flat_name", "functions", "left_out", "tool_choice", "tool_needs",
+]  # fmt: skip
 
 _INPUT = {
     "type": "object",
@@ -20,6 +22,11 @@ _INPUT = {
     "required": ["input"],
     "additionalProperties": False,
 }
+
+
+# Offered by agents with every turn, and run at OpenAI. A model that may but needn't search does without; what was left
+# out is said in the answer's `x-levelhead-left-out`.
+OPTIONAL = frozenset({"web_search", "web_search_preview"})
 
 
 @value
@@ -55,6 +62,8 @@ def _tool(tool: Any) -> None:
                 _tool(inner)
             except Fault as fault:
                 raise fault.within(f"tools[{index}]") from None
+    elif kind in OPTIONAL:
+        pass
     elif kind in ("function", "custom"):
         required(tool, "name", string)
         if tool.get("parameters") is not None:
@@ -70,8 +79,9 @@ def _flat(tools: Sequence[Json]) -> Iterator[tuple[str, Json, str | None]]:
     for tool in tools:
         if tool["type"] == "namespace":
             for inner in tool["tools"]:
-                yield flat_name(inner["name"], tool["name"]), inner, tool["name"]
-        else:
+                if inner["type"] not in OPTIONAL:
+                    yield flat_name(inner["name"], tool["name"]), inner, tool["name"]
+        elif tool["type"] not in OPTIONAL:
             yield tool["name"], tool, None
 
 
@@ -89,6 +99,13 @@ def directory(tools: Sequence[Json]) -> dict[str, Tool]:
         for flat, tool, namespace in _flat(tools)
         if tool["type"] != "function" or namespace is not None
     }
+
+
+def left_out(chat: Chat) -> str:
+    """The types of what the client offered and no model was told of; empty for all other dialects."""
+    if chat.dialect != "responses" or chat.source is None:
+        return ""
+    return ",".join(sorted({tool["type"] for tool in chat.source.get("tools") or () if tool["type"] in OPTIONAL}))
 
 
 def functions(tools: Sequence[Json]) -> list[dict[str, Any]]:
@@ -128,6 +145,7 @@ def tool_choice(choice: Any) -> Any:
 
 def tool_needs(choice: Any, tools: Sequence[Json]) -> set[Need]:
     """Raises `Fault` for a choice that can't be met."""
+    tools = [tool for tool in tools if tool["type"] not in OPTIONAL]
     needs = {Need.TOOLS} if tools else set()
     kind = choice.get("type") if isinstance(choice, Mapping) else choice
     if kind in ("none", "auto", None):
