@@ -54,6 +54,7 @@ class FakeAnthropic(VendorServer):
 
     def check(self, body: Json) -> Refusal | None:
         refused = anthropic_rules.check(body)
+        refused = refused or self._foreign_thinking(body)
         if refused is not None:
             return Refusal(message=refused)
         if body["model"] not in self.models:
@@ -66,6 +67,14 @@ class FakeAnthropic(VendorServer):
             return Refusal(
                 message=f"{said} > {self.context_tokens}, decrease input length or `max_tokens` and try again"
             )
+        return None
+
+    def _foreign_thinking(self, body: Json) -> str | None:
+        """A thought that was edited, or that another vendor signed."""
+        for at, message in enumerate(body["messages"]):
+            for position, block in enumerate(message["content"] if isinstance(message["content"], list) else ()):
+                if block.get("type") == "thinking" and block["signature"] != digest(block["thinking"], 0):
+                    return f"messages.{at}.content.{position}: Invalid `signature` in `thinking` block"
         return None
 
     def envelope(self, refusal: Refusal) -> bytes:

@@ -110,7 +110,13 @@ class HttpUpstream(ABC):
             said = await response.read()
         except UpstreamError:  # the status says enough
             said = b""
+        if response.status == 400 and (mended := self._mended(call, said)) is not None:
+            return await self._send(mended)
         raise refusal(response.status, response.headers, said, model)
+
+    def _mended(self, call: Call, said: bytes) -> Call | None:
+        """A call that avoids what the vendor just refused of this one. None: there is none."""
+        return None
 
     def _endpoint(self, model: Model) -> Endpoint:
         headers = {"content-type": "application/json", **dict(self._auth(model))}
@@ -169,6 +175,9 @@ class AnthropicUpstream(HttpUpstream):
 
     def _reader(self, call: Call) -> Reader:
         return messages.open_reader(call)
+
+    def _mended(self, call: Call, said: bytes) -> Call | None:
+        return messages.without_thinking(call) if messages.blames_thinking(said) else None
 
     async def count(self, call: Call) -> int | None:
         """The vendor's own count of the input tokens, which it gives for nothing. None where it gives none."""

@@ -7,15 +7,18 @@ from .messages_answer import read_answer
 from .messages_relay import RelayReader
 from .messages_request import VERSION, count_request, headers, read_count, write_request
 from .messages_stream import StreamReader
+from .messages_stripped import blames_thinking, without_thinking
 
 __all__ = [
     "VERSION",
     "StreamReader",
+    "blames_thinking",
     "count_request",
     "headers",
     "open_reader",
     "read_answer",
     "read_count",
+    "without_thinking",
     "write_request",
 ]
 

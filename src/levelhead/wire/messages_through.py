@@ -161,7 +161,7 @@ def _fine(block: Json, traits: ClaudeTraits, thinks: bool) -> bool:
     if kind == "text":
         return not is_blank(block["text"])
     if kind in ("thinking", "redacted_thinking"):
-        return thinks and (signed(block) is not None if traits.claude else kind == "thinking")
+        return thinks and (signed(block) == block if traits.claude else kind == "thinking")
     return True
 
 

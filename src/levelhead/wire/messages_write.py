@@ -73,7 +73,7 @@ def _blocks(said: Mapping[str, Any], chat: Chat) -> list[dict[str, Any]]:
     blocks: list[dict[str, Any]] = []
     signed = said.get("thinking_blocks")
     if isinstance(signed, list) and signed:
-        blocks += signed
+        blocks += [{name: value for name, value in block.items() if name != "index"} for block in signed]
     elif said.get("reasoning_content") and thinking_wanted(chat):
         blocks.append({"type": "thinking", "thinking": said["reasoning_content"], "signature": UNSIGNED})
     text = said.get("content") or said.get("refusal")
