@@ -68,7 +68,7 @@ class Decider:
             humble = tuple(model for model in question.pool if model.tier_rank == cheapest)
             with suppress(LevelheadError):  # else it is a request like any other
                 decision = self._decide(replace(question, pool=humble), assessment)
-                return replace(decision, reason=Reason.HOUSEKEEPING)
+                return decision if decision.reason is Reason.BUDGET else replace(decision, reason=Reason.HOUSEKEEPING)
         chat = question.chat
         if not chat.history_needs:
             return self._decide(question, assessment)
