@@ -292,7 +292,7 @@ PATHS: dict[str, dict[str, dict[str, Any]]] = {
         }
     },
     "/": {"get": {"summary": "Who is there.", "answer": _object(("name",), name=TEXT), "open": True}},
-    "/api/hello": {"get": {"summary": "The same, as agents ask.", "answer": _object(("name",), name=TEXT), "open": True}},
+    "/api/hello": {"get": {"summary": "The same.", "answer": _object(("name",), name=TEXT), "open": True}},
     "/healthz": {"get": {"summary": "Whether the process lives.", "answer": _STATUS, "open": True}},
     "/readyz": {"get": {"summary": "Whether it takes work; 503 while it drains.", "answer": _STATUS, "open": True}},
     "/metrics": {"get": {"summary": "For Prometheus.", "answer": "text/plain", "statuses": (401,), "open": True}},
