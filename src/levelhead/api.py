@@ -19,6 +19,7 @@ from urllib.parse import quote
 import orjson
 
 from .assemble import assemble, rooms_of
+from .check import Checker
 from .config import Config, load
 from .errors import InvalidRequest
 from .passage import Ask, Reply
@@ -46,10 +47,15 @@ class Router:
     that was forked needs a Router of its own.
     """
 
-    def __init__(self, config: Config, *, key: Key = LOCAL, dry_run: bool = False) -> None:
-        """`dry_run`: only to explain; opens no ledger and no cache, and looks at no budget."""
+    def __init__(
+        self, config: Config, *, key: Key = LOCAL, dry_run: bool = False, checker: Checker | None = None
+    ) -> None:
+        """`dry_run`: only to explain; opens no ledger and no cache, and looks at no budget.
+
+        `checker`: your own check of a draft: told `{"messages", "answer"}`, it gives 0..1, a bool, or None.
+        """
         self.config = config
-        house = None if dry_run else assemble(config)
+        house = None if dry_run else assemble(config, checker=checker)
         self._pipeline = Pipeline(rooms_of(config)) if house is None else house.pipeline
         self.metrics = None if house is None else house.metrics
         self._key = key
@@ -59,9 +65,11 @@ class Router:
         self._process = os.getpid()
 
     @classmethod
-    def from_config(cls, path: str | Path | None = None, *, dry_run: bool = False) -> Router:
+    def from_config(
+        cls, path: str | Path | None = None, *, dry_run: bool = False, checker: Checker | None = None
+    ) -> Router:
         """`path`, else `LEVELHEAD_CONFIG`, else `./levelhead.yaml`, else the environment. Raises `ConfigError`."""
-        return cls(load(path), dry_run=dry_run)
+        return cls(load(path), dry_run=dry_run, checker=checker)
 
     @property
     def context_tokens(self) -> int:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .cache import Conversations, DiskTier, MemoryTier, TieredCache
+from .check import FEATURES, PRIOR, Checker, HttpChecker
 from .config import Config, ModelEntry
 from .deciding import Decider
 from .difficulty import load_quality_model
+from .drafting import Drafting
 from .errors import ConfigError
 from .observe import Fanout, RequestLog
 from .pacing import Pacer
-from .policy import Affinity
+from .policy import Affinity, Promises, load, policy_version
 from .ports import ResponseCache
 from .router import Pipeline, Rooms
 from .spend import Unlimited, listing_for, open_ledger
@@ -33,8 +35,11 @@ class House:
     metrics: PrometheusObserver
 
 
-def assemble(config: Config, *, clock: Callable[[], float] = time.time) -> House:
-    """Builds every room, opens ledger and cache, but no connection. Raises `ConfigError`, `ArtefactError`."""
+def assemble(config: Config, *, clock: Callable[[], float] = time.time, checker: Checker | None = None) -> House:
+    """Builds every room, opens ledger and cache, but no connection. Raises `ConfigError`, `ArtefactError`.
+
+    `checker`: the user's own check of drafts, see `check.own`.
+    """
     from .observe.metrics import PrometheusObserver
 
     ledger = open_ledger(
@@ -46,7 +51,7 @@ def assemble(config: Config, *, clock: Callable[[], float] = time.time) -> House
         on_overrun=lambda nanos: metrics.overran(nanos / NANOS_PER_USD),
     )
     pacer = Pacer(config.budgets(), tuple(config.models), ledger.windows, clock)
-    rooms = rooms_of(config, clock, pace=pacer.price if pacer else None)
+    rooms = rooms_of(config, clock, checker, pace=pacer.price if pacer else None)
     known_keys = config.keys()
     metrics = PrometheusObserver(
         models=tuple(rooms.models.values()),
@@ -55,6 +60,7 @@ def assemble(config: Config, *, clock: Callable[[], float] = time.time) -> House
         teams=[known.key.team for known in known_keys if known.key.team is not None],
         balances=ledger.balances,
         breaker=rooms.health.state,
+        certificates=rooms.drafting.promises.certificates,
     )
     cache = _cache(config, metrics)
     observer = Fanout(metrics, RequestLog(), *([pacer] if pacer else []))
@@ -64,6 +70,7 @@ def assemble(config: Config, *, clock: Callable[[], float] = time.time) -> House
 def rooms_of(
     config: Config,
     clock: Callable[[], float] = time.time,
+    checker: Checker | None = None,
     *,
     pace: Callable[[Sequence[Scope]], float] | None = None,
 ) -> Rooms:
@@ -71,13 +78,15 @@ def rooms_of(
     refuse_unbuilt(config)
     models = {name: model_of(config, name, entry) for name, entry in config.models.items()}
     health = Health(time.monotonic)
+    quality = load_quality_model()
+    drafting = _drafting(config, models, policy_of(quality.name, tuple(models.values())), checker)
     return Rooms(
         models=models,
         tiers=config.tiers,
         slots=config.slots(),
         aliases=config.aliases,
         budgets=config.budgets(),
-        decider=Decider(load_quality_model(), tuple(models.values()), config.goal(), health.available, pace),
+        decider=Decider(quality, tuple(models.values()), config.goal(), health.available, pace, drafting.promises),
         ledger=Unlimited(),
         cache=None,
         cache_when=config.cache.when,
@@ -86,6 +95,7 @@ def rooms_of(
         health=health,
         upstreams=open_upstreams(_timeouts(config), Limits(connections=config.limits.in_flight_per_upstream)),
         observer=Fanout(),
+        drafting=drafting,
         timeout=config.timeouts.total,
         clock=clock,
     )
@@ -115,12 +125,30 @@ def model_of(config: Config, name: str, entry: ModelEntry) -> Model:
     )
 
 
+def policy_of(artefact: str, models: Sequence[Model]) -> str:
+    """The version of the policy that runs, which certificates are bound to."""
+    return policy_version(artefact, models, (FEATURES, PRIOR))
+
+
+def _drafting(config: Config, models: Mapping[str, Model], policy: str, checker: Checker | None) -> Drafting:
+    entry = config.check
+    if checker is None and entry.url is not None:
+        key = config.secret(entry.key_env)
+        checker = HttpChecker(entry.url, headers={"authorization": f"Bearer {key.reveal()}"} if key else None)
+    return Drafting(
+        mode=config.cascade,
+        comparator=models[entry.comparator] if entry.comparator is not None else None,
+        checker=checker,
+        checker_seconds=entry.seconds,
+        uncertified=config.goal().uncertified,
+        promises=Promises(load(config.certificates), policy),
+    )
+
+
 def refuse_unbuilt(config: Config) -> None:
     """Raises `ConfigError` for settings whose part of the house isn't built yet: ignoring them would be a lie."""
-    cascades = [config.cascade, *(slot.cascade for slot in config.slots().values())]
     unbuilt = {
         "mode: shadow": config.mode == "shadow",
-        "cascade: always": "always" in cascades,
         "audit.judge": config.audit.judge is not None,
     }
     for setting, wanted in unbuilt.items():

@@ -43,9 +43,9 @@ class Caller:
         `redecide(most)` decides again with less than `most` nanodollars: another request may have taken the money
         since. Raises `BudgetExhausted` or the last `UpstreamError`; by then nothing stays reserved.
         """
-        attempts = Attempts(self._health, self._observer, deadline_seconds=self._timeout)
+        attempts = Attempts(self._health, self._observer, deadline_seconds=self.left(passage))
         passage.trail = attempts.trail
-        decision = await self._secure(passage, redecide)
+        decision = passage.decided if passage.reservation else await self._secure(passage, redecide)
         for model in attempts.models(decision.ranking):
             cap = decision.output_cap if model is decision.model else output_cap(passage.chat, model, passage.slot)
             if not await self._covered(passage, decision, model, cap):
@@ -71,12 +71,13 @@ class Caller:
         passage.usage = usage
         passage.charged = True
         amount, would_be = (cost(usage, model.price, passage.at) for model in (passage.model, baseline))
-        if estimated and passage.reservation is not None and amount > (most := passage.reservation.amount):
+        if estimated and passage.reservation is not None and amount > (most := _reserved(passage)):
             amount, would_be = most, would_be * most // amount  # what is too high for one is too high for both
         passage.baseline_usd = would_be / NANOS_PER_USD
         await self.settle(passage, amount)
 
     async def settle(self, passage: Passage, amount: Nanos) -> None:
+        amount, passage.spent = amount + passage.spent, 0
         passage.cost_usd += amount / NANOS_PER_USD
         if passage.reservation is not None:
             reservation, passage.reservation = passage.reservation, None
@@ -106,19 +107,25 @@ class Caller:
         return True
 
     async def _reserve(self, passage: Passage, model: Model, cap: int) -> None:
+        if passage.scopes or passage.wishes.most is not None:
+            bound = self._decider.bound(passage.chat, model, passage.slot, cap)
+            await self.reserve(passage, bound, f"{passage.id}.{len(passage.trail)}.{model.name}")
+
+    async def reserve(self, passage: Passage, bound: Nanos, name: str) -> None:
+        """Raises `BudgetExhausted` where a budget, or what the request itself allows, doesn't cover `bound`."""
         most = passage.wishes.most
-        if not passage.scopes and most is None:
-            return
-        bound = self._decider.bound(passage.chat, model, passage.slot, cap)
-        if most is not None and bound > most - round(passage.cost_usd * NANOS_PER_USD):
+        if most is not None and bound > most - round(passage.cost_usd * NANOS_PER_USD) - passage.spent:
             raise BudgetExhausted(
                 "This request could cost more than the ceiling it named: raise x-levelhead-max-cost-usd, or ask for"
                 " fewer tokens.",
                 scope="request",
             )
         if passage.scopes:
-            name = f"{passage.id}.{len(passage.trail)}.{model.name}"
             passage.reservation = await self._ledger.reserve(name, passage.scopes, bound)
+
+    def left(self, passage: Passage) -> float:
+        """Seconds until the request's deadline."""
+        return self._timeout - (perf_counter() - passage.started) if passage.asked else self._timeout
 
     async def _ask(self, passage: Passage, attempts: Attempts, model: Model, cap: int) -> Answer | AnswerStream:
         upstream = self._upstreams[model.wire]
@@ -149,4 +156,4 @@ class Caller:
 
 def _reserved(passage: Passage) -> Nanos:
     """A call that was cut off may be billed up to what was reserved for it: that is charged, not forgotten."""
-    return passage.reservation.amount if passage.reservation is not None else 0
+    return max(0, passage.reservation.amount - passage.spent) if passage.reservation is not None else 0

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import field, replace
 
 from .errors import InvalidRequest, LevelheadError, NotCapable, PermissionDenied
-from .policy import FIELD_OF_NEED, Choice, Offer, choose, first_gate, unmet_needs
+from .policy import FIELD_OF_NEED, Choice, Offer, Promises, choose, first_gate, unmet_needs, uplift_of
 from .ports import QualityModel
 from .spend import estimate_input, expected_cost, input_bound, worst_case, worst_rates
 from .types import Assessment, Candidate, Chat, Decision, Goal, Key, Level, Model, Nanos, Reason, Scope, Slot, value
@@ -49,12 +49,14 @@ class Decider:
         goal: Goal,
         healthy: Callable[[str], bool],
         pace: Callable[[Sequence[Scope]], float] | None = None,
+        promises: Promises | None = None,
     ) -> None:
         self._quality = quality
         self._models = tuple(models)
         self._goal = goal
         self._healthy = healthy
         self._pace = pace
+        self._promises = promises or Promises()
         self._thresholds: dict[float, float] = {}
         self._rates = {model.name: worst_rates(model.price) for model in models}
 
@@ -101,7 +103,8 @@ class Decider:
             )
             for c in open_to
         ]
-        choice, cap = self._choice(offers, question)
+        promised = self._promises.threshold("direct", slot.name if slot else "", str(assessment.level))
+        choice, cap = self._choice(offers, question, promised)
         # Who names a model has chosen by themselves: that saves nothing, and costs nothing more.
         baseline = choice.offer.model if question.pinned else self._strong(chat, question.pool)
         known = next((c.expected_cost_usd for c in candidates if c.model is baseline), None)
@@ -116,16 +119,17 @@ class Decider:
             output_cap=cap,
             slot=slot.name if slot else None,
             baseline=baseline,
+            certified=promised is not None,
         )
 
-    def _choice(self, offers: list[Offer], question: Question) -> tuple[Choice, int]:
+    def _choice(self, offers: list[Offer], question: Question, promised: float | None) -> tuple[Choice, int]:
         chat, slot, left = question.chat, question.slot, question.remaining
-        threshold = self._threshold(slot)
+        threshold = self._threshold(slot) if promised is None else uplift_of(promised)
         if question.lean:
             threshold = min(1.0, max(0.0, threshold - question.lean))
         dual = self._pace(question.scopes) if self._pace is not None else 0.0
         choice = choose(offers, threshold=threshold, remaining=left, dual=dual, pinned=question.pinned)
-        if self._goal.uncertified == "strong":
+        if self._goal.uncertified == "strong" and promised is None:
             choice = _strong_first(offers, choice, left, pinned=question.pinned)
         if choice is not None:
             return choice, output_cap(chat, choice.offer.model, slot)
@@ -261,7 +265,7 @@ def explanation(decision: Decision, id: str | None = None) -> dict[str, object]:
         "decision": {
             "model": decision.model.name,
             "tier": decision.tier,
-            "reason": str(decision.reason),
+            "reason": decision.said,
             "expected_cost_usd": round(decision.expected_cost_usd, 9),
             "baseline_cost_usd": round(decision.baseline_cost_usd, 9),
         },

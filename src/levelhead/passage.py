@@ -12,6 +12,7 @@ from typing import Literal
 
 from .errors import LevelheadError, StreamBroken
 from .types import (
+    ON_QUALITY,
     Attempt,
     Chat,
     Chunk,
@@ -21,11 +22,13 @@ from .types import (
     Key,
     Level,
     Model,
+    Nanos,
     Reason,
     Record,
     Reservation,
     Scope,
     Slot,
+    Spent,
     Usage,
     value,
 )
@@ -40,6 +43,7 @@ Ending = Literal["ok", "cached", "refused", "error", "cancelled"]
 
 _LEVELS = {level: level.name.encode() for level in Level}
 _REASONS = {reason: reason.value.encode() for reason in Reason}
+_UNCERTIFIED = {reason: text + b"; uncertified" for reason, text in _REASONS.items()}
 _IDS_AT_ONCE = 256
 _ids: list[str] = []
 os.register_at_fork(after_in_child=_ids.clear)  # a child must not give out its parent's
@@ -96,6 +100,9 @@ class Passage:
     usage: Usage = field(default_factory=Usage)
     cost_usd: float = 0.0
     baseline_usd: float = 0.0
+    spent: Nanos = 0  # paid for drafts and checks, not settled yet
+    extras: list[Spent] = field(default_factory=list)
+    asked: list[Attempt] = field(default_factory=list)  # for drafts and checks
     forward_headers: tuple[tuple[str, str], ...] = ()  # the client's own for its vendor
     repairs: dict[str, int] = field(default_factory=dict)  # what of the history had to be mended, by kind
     switched: bool = False  # the conversation's last answer was another model's
@@ -129,14 +136,14 @@ def reply_head(passage: Passage, *, remaining_usd: float | None) -> bytes:
     head = b"x-levelhead-decision-id: %b\r\nx-levelhead-cache: %b\r\nx-levelhead-attempts: %d\r\n" % (
         passage.id.encode(),
         passage.cache.encode(),
-        len(passage.trail),
+        len(passage.asked) + len(passage.trail),
     )
     if passage.model is not None:
         head += _served_by(passage.model.name, passage.model.tier, passage.identity.slot)
     if passage.level is not None and passage.reason is not None:
         head += b"x-levelhead-level: %b\r\nx-levelhead-reason: %b\r\nx-levelhead-confidence: %.3f\r\n" % (
             _LEVELS[passage.level],
-            _REASONS[passage.reason],
+            _told(passage.reason, passage.decision),
             passage.confidence,
         )
     if passage.decision is not None:
@@ -153,6 +160,11 @@ def reply_head(passage: Passage, *, remaining_usd: float | None) -> bytes:
             passage.baseline_usd,
         )
     return head
+
+
+def _told(reason: Reason, decision: Decision | None) -> bytes:
+    doubtful = reason in ON_QUALITY and (decision is None or not decision.certified)
+    return _UNCERTIFIED[reason] if doubtful else _REASONS[reason]
 
 
 @lru_cache(256)
@@ -179,13 +191,14 @@ def record(passage: Passage, outcome: Ending, error_code: str = "") -> Record:
         baseline_usd=passage.baseline_usd,
         cache=passage.cache,
         cache_tier=passage.cache_tier,
-        attempts=tuple(passage.trail),
+        attempts=(*passage.asked, *passage.trail),
         decision_seconds=passage.decided_in,
         overhead_seconds=max(0.0, total - passage.upstream_seconds),
         first_byte_seconds=passage.first_byte,
         total_seconds=total,
         error_code=error_code,
         slot_label=_slot_label(passage),
+        extras=tuple(passage.extras),
         repairs=passage.repairs,
         switch=passage.reason if passage.switched else None,
     )

@@ -24,8 +24,9 @@ from typing import Literal
 import orjson
 
 from .cache import Conversations, Entry, Seat, SingleFlight, cache_key, cacheable, decode, encode, serving_set
-from .calling import Caller
+from .cascading import Cascade
 from .deciding import Decider, Question
+from .drafting import Drafting
 from .errors import LevelheadError, PermissionDenied, StreamBroken, UpstreamError
 from .passage import Ask, Ending, Passage, Reply, record, reply_head, unread
 from .policy import Affinity
@@ -75,6 +76,7 @@ class Rooms:
     health: Health
     upstreams: Mapping[Wire, Upstream]
     observer: Observer
+    drafting: Drafting
     timeout: float
     clock: Callable[[], float]
 
@@ -84,9 +86,10 @@ class Pipeline:
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
-        self._caller = Caller(
-            rooms.upstreams, rooms.ledger, rooms.decider, rooms.health, rooms.observer, timeout=rooms.timeout
-        )
+        self._caller = Cascade(
+            rooms.upstreams, rooms.ledger, rooms.decider, rooms.health, rooms.observer,
+            timeout=rooms.timeout, drafting=rooms.drafting,
+        )  # fmt: skip
         self._flights: SingleFlight[Entry] = SingleFlight()
         self._pools: dict[tuple[str, str], tuple[tuple[Model, ...], tuple[str, ...]]] = {}
 
@@ -182,6 +185,7 @@ class Pipeline:
         if self._rooms.cache is not None:
             await self._rooms.cache.aclose()
         self._rooms.conversations.close()
+        await self._caller.aclose()
         for upstream in self._rooms.upstreams.values():
             await upstream.aclose()
 

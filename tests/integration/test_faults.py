@@ -93,7 +93,7 @@ def test_the_same_model_again(duo: Client, vendors: Vendors, stream: bool) -> No
     vendors.deepseek.script(busy(500))
     status, _, headers = ask(duo, stream)
     assert (status, headers["x-levelhead-model"], headers["x-levelhead-attempts"]) == (200, "deepseek-flash", "2")
-    assert headers["x-levelhead-reason"] == "quality_met"
+    assert headers["x-levelhead-reason"] == "quality_met; uncertified"
     assert not vendors.claude.requests
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from levelhead.errors import ArtefactError
-from levelhead.learn.certify import LEAST, Certificate, Refusal, Verdict, certify, certify_cells, load, save
-from levelhead.learn.watch import Watch
+from levelhead.learn.certify import LEAST, Refusal, certify, certify_cells
+from levelhead.policy import Certificate, Verdict, Watch, load, save
 from levelhead.types import Goal
 
 GOAL = Goal(0.02, 0.95)

@@ -3,7 +3,7 @@
 from .acceptance import DEFAULT_ACCEPTANCE, FEATURES, PRIOR, Outcome, acceptance, features, mean_logprob
 from .compare import agreement
 from .family import family
-from .kinds import expected_kind
+from .kinds import expected_kind, last_asked
 from .own import Checker, HttpChecker, ask_checker
 from .reading import Reading, message_of, read, read_text, text_of
 from .rubric import OUTPUT_CAP, comparison, read_comparison
@@ -26,6 +26,7 @@ __all__ = [
     "family",
     "features",
     "flaw",
+    "last_asked",
     "mean_logprob",
     "message_of",
     "read",

@@ -226,6 +226,20 @@ class AuditEntry(Entry):
     judge: str | None = None
 
 
+class CheckEntry(Entry):
+    """How drafts are checked besides by what they are: a model that compares free texts, and the user's own checker."""
+
+    comparator: str | None = None
+    url: str | None = None
+    key_env: EnvName | None = None
+    seconds: Seconds = 10
+
+    @field_validator("url")
+    @classmethod
+    def _plain_url(cls, value: str | None) -> str | None:
+        return value if value is None else plain_url(value)
+
+
 class ShadowEntry(Entry):
     serve: str | None = None
 

@@ -42,6 +42,7 @@ class Config(e.Entry):
     slot_entries: Mapping[e.Name, e.SlotEntry] = Field(default={}, alias="slots")
     budget_entries: tuple[e.BudgetEntry, ...] = Field(default=(), alias="budgets")
     cascade: e.Cascade = "auto"
+    check: e.CheckEntry = e.CheckEntry()
     cache: e.CacheEntry = e.CacheEntry()
     state: e.StateEntry = e.StateEntry()
     audit: e.AuditEntry = e.AuditEntry()
@@ -146,6 +147,11 @@ class Config(e.Entry):
             return url
         path = unquote(urlsplit(url).path).lstrip("/")
         return (Path(path).expanduser() if path.startswith((".", "~")) else Path("/" + path)).absolute()
+
+    @property
+    def certificates(self) -> Path:
+        """Where `levelhead certify` leaves what it issued; may not exist."""
+        return self._directory(self._state_home) / "certificates.json"
 
     def _directory(self, home: Path) -> Path:
         return home if self.cache.directory is None else Path(self.cache.directory).expanduser().absolute()

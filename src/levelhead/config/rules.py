@@ -13,6 +13,12 @@ from typing import Any
 
 Problem = tuple[tuple[str | int, ...], str]
 DEFAULT_TIERS = ("efficient", "strong")
+_ENV_FIELDS = (
+    ("server", "admin_key_env"),
+    ("server", "metrics_token_env"),
+    ("state", "password_env"),
+    ("check", "key_env"),
+)
 
 
 def near(name: str, known: Collection[str]) -> str:
@@ -53,7 +59,7 @@ def problems(data: Mapping[str, Any]) -> Iterator[Problem]:
 def env_names(data: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Every environment variable that the file names, with the path that names it."""
     places: list[tuple[tuple[str | int, ...], Any]] = []
-    for section, field in (("server", "admin_key_env"), ("server", "metrics_token_env"), ("state", "password_env")):
+    for section, field in _ENV_FIELDS:
         places.append(((section, field), section_of(data, section).get(field)))
     places += [(("keys", i, "key_env"), key.get("key_env")) for i, key in listed(data, "keys")]
     places += [(("models", n, "api_key_env"), m.get("api_key_env")) for n, m in entries(data, "models").items()]
@@ -152,6 +158,9 @@ def _served(names: Names) -> Iterator[Problem]:
     if names.data.get("mode") == "shadow" and served is None:
         yield ("shadow", "serve"), "is required in shadow mode: the model that answers"
     yield from _refers(("shadow", "serve"), served, names.models, "model")
+    yield from _refers(
+        ("check", "comparator"), section_of(names.data, "check").get("comparator"), names.models, "model"
+    )
     yield from _refers(("audit", "judge"), section_of(names.data, "audit").get("judge"), names.models, "model")
 
 

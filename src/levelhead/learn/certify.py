@@ -10,72 +10,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any, Literal
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 
-from ..errors import ArtefactError
+from ..policy import WHOLE, Certificate, Route, Verdict
 from ..stats import Tested, fixed_sequence, loss_below, loss_upper
-from ..types import Goal, value
+from ..types import Goal
 
 Floats = npt.NDArray[np.float64]
-Route = Literal["direct", "cascade"]
 
 # Fixed before any verdict is seen, which is what makes testing them one after the other right.
 THRESHOLDS = (0.99, 0.98, 0.96, 0.94, 0.92, 0.9, 0.88, 0.86, 0.84, 0.82, 0.8, 0.78, 0.75, 0.72, 0.69, 0.66, 0.63, 0.6,
               0.57, 0.54, 0.5, 0.46, 0.42, 0.38, 0.34, 0.3, 0.26, 0.22, 0.18, 0.14, 0.1, 0.06, 0.03, 0.0)  # fmt: skip
 LEAST = 100  # verdicts that a cell needs for a test of its own; sparser ones are tested at their parent
-WHOLE = ""  # the name of a parent: every domain of a slot, every slot
-
-
-@value
-class Verdict:
-    """One request judged on both paths. `trust` 0..1, scores 0..1.
-
-    `forced`: money decided, not the policy; such requests lie outside every certificate and are counted apart.
-    """
-
-    trust: float
-    efficient: float
-    strong: float
-    slot: str = WHOLE
-    domain: str = WHOLE
-    forced: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """Serving the efficient answer from `threshold` on loses less than `max_quality_loss`, at `confidence`.
-
-    It holds for one frozen `policy` (a hash of artefact, thresholds and cascade rule) on traffic like the verdicts'.
-    `estimate` and `upper` are the mean loss and its upper confidence bound; `accepted` the share served efficiently.
-    """
-
-    policy: str
-    path: Route
-    slot: str
-    domain: str
-    threshold: float
-    max_quality_loss: float
-    confidence: float
-    n: int
-    estimate: float
-    upper: float
-    accepted: float
-    method: str
-    forced: int = 0
-    withdrawn: str = ""  # why, where it is
-
-    @property
-    def valid(self) -> bool:
-        return not self.withdrawn
-
-    def withdraw(self, why: str) -> Certificate:
-        return replace(self, withdrawn=why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,22 +119,3 @@ def _why_not(n: int, goal: Goal) -> str:
         f"uncertified: {n} verdicts don't show that any saving loses less than "
         f"{goal.max_quality_loss:g} at {goal.confidence:g}"
     )
-
-
-def save(found: Sequence[Certificate], path: Path) -> None:
-    """As JSON, written whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(orjson.dumps([asdict(one) for one in found], option=orjson.OPT_INDENT_2))
-    partial.replace(path)
-
-
-def load(path: Path) -> list[Certificate]:
-    """No file: none. Raises `ArtefactError` for a file that isn't certificates."""
-    try:
-        rows: list[dict[str, Any]] = orjson.loads(path.read_bytes())
-        return [Certificate(**row) for row in rows]
-    except FileNotFoundError:
-        return []
-    except (ValueError, TypeError) as error:
-        raise ArtefactError(f"{path.name} holds no certificates: {error}") from None

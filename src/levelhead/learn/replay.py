@@ -15,11 +15,11 @@ import numpy.typing as npt
 
 from ..check import DEFAULT_ACCEPTANCE, PRIOR, family
 from ..errors import ConfigError
-from ..policy import Offer, choose
+from ..policy import Offer, Verdict, choose, trust_of
 from ..ports import QualityModel
 from ..stats import loss_upper, off_policy
 from ..types import Chat, Goal, Model, Price
-from .certify import Refusal, Verdict, certify
+from .certify import Refusal, certify
 from .frontier import Point, cost_to_reach, hull_at, oracle_at
 from .opinions import Opinions, opinions_of
 from .tables import Table
@@ -98,11 +98,6 @@ def route(table: Table, roles: Roles, goal: Goal, quality: QualityModel) -> tupl
         to_strong.append(choice is not None and choice.offer.model is models[1])
         trust.append(trust_of(found[models[1].name] - found[models[0].name]))
     return np.array(to_strong), np.array(trust)
-
-
-def trust_of(uplift: float) -> float:
-    """A predicted uplift on the scale of trusts, 0..1: falls as it rises, finest where uplifts are small."""
-    return float(np.exp(-8 * max(uplift, 0.0)))
 
 
 def loss_pairs(pair: Table) -> list[tuple[float, float]]:

@@ -18,7 +18,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.samples import Sample
 
 from .._version import __version__
-from ..types import Attempt, Balance, Level, Model, Reason, Record
+from ..ports import Certified
+from ..types import Attempt, Balance, Level, Model, Reason, Record, Usage
 from ..wire.history import KINDS as REPAIRS
 from .counts import Counting, Frozen
 from .labels import BREAKER, CACHE_TIERS, LOST, NONE, OUTCOMES, TOKEN_TYPES, Labels
@@ -27,11 +28,13 @@ from .workers import VARIABLE
 
 log = logging.getLogger(__name__)
 
+
 BreakerState = Literal["closed", "half_open", "open"]
 
 _DECISION_BUCKETS = (0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05)
 _OVERHEAD_BUCKETS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
 _TTFT_BUCKETS = (0.05, 0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 20, 60, 120)
+ALL = "all"
 _LEVELS = {level: level.name for level in Level}  # a member's name is a slow property
 _TEXT = "text/plain"
 _OPENMETRICS = "application/openmetrics-text"
@@ -117,6 +120,7 @@ class PrometheusObserver:
         teams: Iterable[str] = (),
         balances: Callable[[], Sequence[Balance]] | None = None,
         breaker: Callable[[str], BreakerState] | None = None,
+        certificates: Callable[[], Iterable[Certified]] | None = None,
     ) -> None:
         directory = os.environ.get(VARIABLE)
         if directory and not getattr(values.ValueClass, "_multiprocess", False):
@@ -124,6 +128,7 @@ class PrometheusObserver:
         self._labels = Labels(models=models, slots=slots, keys=keys, teams=teams)
         self._balances = balances
         self._breaker = breaker
+        self._certificates = certificates
         self._rendering = asyncio.Lock()
         self._from_threads = threading.Lock()
         self._complaints: set[str] = set()
@@ -203,7 +208,9 @@ class PrometheusObserver:
         if record.first_byte_seconds is not None and record.model is not None:
             counts.ttft.add((model,), record.first_byte_seconds)
         if record.outcome != "cached":
-            self._used(record, slot, model)
+            self._used(record.usage, slot, model)
+        for spent in record.extras:
+            self._used(spent.usage, slot, self._labels.served(spent.model)[1])
         self._paid(record, slot, level, tier, model)
 
     def _decided(self, record: Record, slot: str, level: str) -> None:
@@ -217,8 +224,8 @@ class PrometheusObserver:
         elif record.model is not None and record.model.tier_rank < decision.model.tier_rank:
             self._counts.downgrades.add(("fallback",))
 
-    def _used(self, record: Record, slot: str, model: str) -> None:
-        usage, tokens = record.usage, self._counts.tokens
+    def _used(self, usage: Usage, slot: str, model: str) -> None:
+        tokens = self._counts.tokens
         if usage.input:
             tokens.add((slot, model, "input"), usage.input)
         if usage.cached_input:
@@ -231,8 +238,14 @@ class PrometheusObserver:
     def _paid(self, record: Record, slot: str, level: str, tier: str, model: str) -> None:
         """Saved minus excess is baseline minus cost, always: counters can't fall, so a loss has its own."""
         cost, baseline = record.cost_usd, record.baseline_usd
-        if cost > 0:
-            self._counts.cost.add((slot, level, tier, model, "answer"), cost)
+        answer = cost
+        for spent in record.extras:
+            answer -= spent.cost_usd
+            if spent.cost_usd > 0:
+                its_tier, its_model = self._labels.served(spent.model)
+                self._counts.cost.add((slot, level, its_tier, its_model, spent.kind), spent.cost_usd)
+        if answer > 1e-12:
+            self._counts.cost.add((slot, level, tier, model, "answer"), answer)
         if baseline > 0:
             self._counts.baseline.add((slot, level), baseline)
         if baseline > cost:
@@ -254,8 +267,9 @@ class PrometheusObserver:
         build = GaugeMetricFamily("levelhead_build_info", "The running version", labels=("version",))
         build.add_metric((__version__,), 1)
         self._look_at_breakers()
+        loss = self._quality_loss()
         if self._balances is None:
-            return [build]
+            return [build, loss]
         budget = GaugeMetricFamily("levelhead_budget_usd", "Budgets in USD", labels=("scope", "kind"))
         try:
             for scope, sums in self._labels.budgets(self._balances()).items():
@@ -263,7 +277,21 @@ class PrometheusObserver:
                     budget.add_metric((scope, kind), usd)
         except Exception:  # a ledger out of reach must not take the page with it
             self._complain("budgets could not be read")
-        return [build, budget]
+        return [build, loss, budget]
+
+    def _quality_loss(self) -> GaugeMetricFamily:
+        """Of each certificate in force: what it estimates, and what it promises to stay below."""
+        told = GaugeMetricFamily(
+            "levelhead_quality_loss",
+            "Mean quality lost against always-strong, by certified slot and level",
+            labels=("slot", "level", "bound"),
+        )
+        for one in self._certificates() if self._certificates is not None else ():
+            if one.valid:
+                at = self._labels.slot(one.slot) if one.slot else ALL, one.domain or ALL
+                told.add_metric((*at, "estimate"), one.estimate)
+                told.add_metric((*at, "upper"), one.upper)
+        return told
 
 
 class _Page:

@@ -5,13 +5,14 @@ person or a client is USD as a float. Times are Unix seconds, durations seconds,
 """
 
 from .base import NANOS_PER_USD, Dialect, Json, Level, Nanos, Need, Reason, Secret, Wire, value
-from .decisions import Assessment, Attempt, Candidate, Decision, Outcome, Record, Verdict
+from .decisions import ON_QUALITY, Assessment, Attempt, Candidate, Decision, Outcome, Record, Spent, Verdict
 from .models import Capabilities, Goal, Key, Model, OffPeak, Price, Slot
 from .money import Balance, Budget, Reservation, Scope
 from .requests import Answer, Call, Chat, Chunk, Identity, Usage
 
 __all__ = [
     "NANOS_PER_USD",
+    "ON_QUALITY",
     "Answer",
     "Assessment",
     "Attempt",
@@ -41,6 +42,7 @@ __all__ = [
     "Scope",
     "Secret",
     "Slot",
+    "Spent",
     "Usage",
     "Verdict",
     "Wire",

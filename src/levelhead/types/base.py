@@ -62,6 +62,8 @@ class Reason(StrEnum):
     BUDGET = "budget"  # money ruled out what would have been chosen
     HOUSEKEEPING = "housekeeping"  # a title or the like: the cheapest tier does it
     FALLBACK = "fallback"  # the chosen model failed; this one answered
+    DRAFT_ACCEPTED = "draft_accepted"  # an efficient model drafted, and the check found it good
+    DRAFT_REJECTED = "draft_rejected"  # it found it wanting: the strong model answered
     CACHE = "cache"  # answered before
 
 

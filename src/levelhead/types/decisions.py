@@ -29,6 +29,10 @@ class Assessment:
     shipped: Mapping[str, float] | None = None
 
 
+# What rests on a claim about quality.
+ON_QUALITY = frozenset({Reason.QUALITY_MET, Reason.UPLIFT, Reason.DRAFT_ACCEPTED, Reason.DRAFT_REJECTED})
+
+
 @value
 class Candidate:
     """One model as the decision saw it. `why_not` names the first gate it failed."""
@@ -54,6 +58,8 @@ class Decision:
     output_cap: int
     slot: str | None = None
     baseline: Model | None = None  # always-strong; the pinned model itself where the client named one
+    certified: bool = False  # a certificate stands behind it; matters only where quality decided
+    trust: float | None = None  # 0..1, the draft's acceptance probability, where one was checked
 
     @property
     def tier(self) -> str:
@@ -62,6 +68,11 @@ class Decision:
     @property
     def level(self) -> Level:
         return self.assessment.level
+
+    @property
+    def said(self) -> str:
+        """The reason as clients and logs are told it: what quality decided without a certificate says so."""
+        return f"{self.reason}; uncertified" if self.reason in ON_QUALITY and not self.certified else str(self.reason)
 
     @property
     def success(self) -> Mapping[str, float]:
@@ -79,6 +90,16 @@ class Attempt:
 
 
 @value
+class Spent:
+    """What a request paid for besides its answer: a draft that was discarded, or a check."""
+
+    model: Model
+    kind: Literal["draft", "check"]
+    usage: Usage
+    cost_usd: float
+
+
+@value
 class Record:
     """Everything that is known when a request has ended: what metrics and the decision log are made from."""
 
@@ -90,7 +111,7 @@ class Record:
     level: Level | None = None  # known for cached answers too, which have no decision
     model: Model | None = None  # the one that answered: a fallback may differ from the decision
     usage: Usage = Usage()
-    cost_usd: float = 0.0
+    cost_usd: float = 0.0  # all of it, `extras` included
     baseline_usd: float = 0.0
     cache: Literal["hit", "miss", "bypass"] = "bypass"
     cache_tier: str = ""
@@ -102,6 +123,7 @@ class Record:
     error_code: str = ""
     slot_label: str = "none"  # a declared slot, "other" or "none": bounded
     switch: Reason | None = None  # why, where the conversation changed its model
+    extras: tuple[Spent, ...] = ()
     repairs: Mapping[str, int] = field(default_factory=dict)  # mends of the history by kind, see `wire/history.py`
 
 

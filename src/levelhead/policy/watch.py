@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
 from ..stats import Alarm
-from .certify import Certificate, Verdict
+from .certificate import WHOLE, Certificate, Route, Verdict
 
 _PATIENCE = 5_000.0  # verdicts: how long, on average, until an alarm that isn't due
 _SLACK = 0.03  # of the share accepted, on top of what sampling explains
@@ -47,3 +49,44 @@ class Watch:
     def _withdraw(self, why: str) -> None:
         if self.certificate.valid:
             self.certificate = self.certificate.withdraw(f"after {self.seen} verdicts: {why}")
+
+
+class Promises:
+    """The certificates in force, each under its watch. Looked up by slot and domain, then at their parents."""
+
+    def __init__(self, certificates: Iterable[Certificate] = (), policy: str = "") -> None:
+        """`policy`: the version that runs; a certificate of another one binds nothing."""
+        self._watches: Mapping[tuple[Route, str, str], Watch] = {
+            (one.path, one.slot, one.domain): Watch(one) for one in certificates if one.policy == policy and one.valid
+        }
+
+    def threshold(self, path: Route, slot: str, domain: str) -> float | None:
+        """The certified threshold; None: uncertified."""
+        watch = self._watch(path, slot, domain) if self._watches else None
+        return None if watch is None else watch.certificate.threshold
+
+    def checked(self, path: Route, slot: str, domain: str, trust: float) -> None:
+        """Tells of a request whose trust is known, but not its quality."""
+        if self._watches and (watch := self._watch(path, slot, domain)) is not None:
+            watch.checked(trust)
+
+    def verdict(self, path: Route, verdict: Verdict) -> Certificate | None:
+        """Tells of a verdict; gives the certificate that it made invalid, if it did."""
+        watch = self._watch(path, verdict.slot, verdict.domain) if self._watches else None
+        return None if watch is None or watch.verdict(verdict) else watch.certificate
+
+    def certificates(self) -> Iterator[Certificate]:
+        """Those in force and those withdrawn."""
+        return (watch.certificate for watch in self._watches.values())
+
+    def _watch(self, path: Route, slot: str, domain: str) -> Watch | None:
+        """The nearest, if it is valid: where it was withdrawn, its parent says less."""
+        for at in _lineage(slot, domain):
+            watch = self._watches.get((path, *at))
+            if watch is not None:
+                return watch if watch.certificate.valid else None
+        return None
+
+
+def _lineage(slot: str, domain: str) -> Sequence[tuple[str, str]]:
+    return (slot, domain), (slot, WHOLE), (WHOLE, WHOLE)
