@@ -7,7 +7,7 @@ accepted, so that nothing is ever taken back.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from time import perf_counter
 from typing import Any, Literal
@@ -51,11 +51,17 @@ class Cascade(Caller):
         self._drafting = drafting
         self._rates = Rates()
 
-    async def call(self, passage: Passage, redecide: Callable[[Nanos], Decision]) -> Answer | AnswerStream:
+    def call(
+        self, passage: Passage, redecide: Callable[[Nanos], Decision]
+    ) -> Coroutine[Any, Any, Answer | AnswerStream]:
         plan = plan_draft(passage, self._drafting, self._rates)
-        if plan is not None and (draft := await self._drafted(passage, plan)) is not None:
-            return Whole(draft, passage.chat) if passage.chat.stream else draft
-        return await super().call(passage, redecide)
+        return super().call(passage, redecide) if plan is None else self._try(passage, plan, redecide)
+
+    async def _try(self, passage: Passage, plan: Plan, redecide: Callable[[Nanos], Decision]) -> Answer | AnswerStream:
+        draft = await self._drafted(passage, plan)
+        if draft is None:
+            return await super().call(passage, redecide)
+        return Whole(draft, passage.chat) if passage.chat.stream else draft
 
     async def aclose(self) -> None:
         if isinstance(self._drafting.checker, HttpChecker):

@@ -76,9 +76,9 @@ def plan_draft(passage: Passage, settings: Drafting, rates: Rates) -> Plan | Non
     """Whether and how to draft; None: ask the decision's model at once. Costs next to nothing where it is off."""
     slot = passage.slot
     mode = (slot.cascade if slot is not None else None) or settings.mode
-    if mode == "off" or not _may_wait(passage):
-        return None
     decision = passage.decided
+    if mode == "off" or (mode == "auto" and decision.reason is not Reason.UPLIFT) or not _may_wait(passage):
+        return None
     able = [c for c in decision.candidates if c.eligible]
     strong = decision.model if mode == "auto" else max((c.model for c in able), key=lambda m: m.tier_rank)
     cheap = [c for c in able if c.model.tier_rank < strong.tier_rank]

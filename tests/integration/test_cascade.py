@@ -256,6 +256,7 @@ def test_a_certificate_is_kept_to(running_vendors: Vendors, tmp_path: Path) -> N
     answers(running_vendors, "The answer is 8.", "Answer: 7")
     from levelhead.assemble import policy_of, rooms_of
     from levelhead.config import load
+    from levelhead.difficulty import load_quality_model
 
     settings = {**SETTINGS, "budgets": []}
     for policy, reason, model in (
@@ -271,7 +272,7 @@ def test_a_certificate_is_kept_to(running_vendors: Vendors, tmp_path: Path) -> N
             for name in SETTINGS["keys"]:
                 patch.setenv("KEY_" + name.upper(), f"sk-{name}")
             rooms = rooms_of(load(folder / "levelhead.yaml"))
-        version = policy_of("text-irt-1", tuple(rooms.models.values())) if policy == "own" else "0" * 16
+        version = policy_of(load_quality_model().name, tuple(rooms.models.values())) if policy == "own" else "0" * 16
         lax = Certificate(version, "cascade", "checked", "", 0.05, 0.02, 0.95, 900, 0.004, 0.015, 0.9, "exact")
         save([lax], folder / FILE)
         with Proxy(folder, running_vendors, **settings) as proxy:

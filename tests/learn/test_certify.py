@@ -5,7 +5,7 @@ import pytest
 
 from levelhead.errors import ArtefactError
 from levelhead.learn.certify import LEAST, Refusal, certify, certify_cells
-from levelhead.policy import Certificate, Verdict, Watch, load, save
+from levelhead.policy import Certificate, Paired, Watch, load, save
 from levelhead.types import Goal
 
 GOAL = Goal(0.02, 0.95)
@@ -19,7 +19,7 @@ def drawn(random, n, lost=0.01, won=0.03, **fields):
         trusted = agrees < SHARE
         chances = (lost, won) if trusted else (0.35, 0.05)
         scores = (0.0, 1.0) if u < chances[0] else (1.0, 0.0) if u < sum(chances) else (1.0, 1.0)
-        found.append(Verdict(0.85 if trusted else 0.3, *scores, **fields))
+        found.append(Paired(0.85 if trusted else 0.3, *scores, **fields))
     return found
 
 
@@ -51,7 +51,7 @@ def test_too_little_evidence_says_so():
 
 def test_graded_scores_take_a_betting_bound():
     random = np.random.default_rng(4)
-    verdicts = [Verdict(0.9, min(1.0, 0.8 + s), 0.8) for s in random.normal(0.01, 0.05, 1500)]
+    verdicts = [Paired(0.9, min(1.0, 0.8 + s), 0.8) for s in random.normal(0.01, 0.05, 1500)]
     found = certify(verdicts, GOAL, policy="p")
     assert isinstance(found, Certificate)
     assert found.method == "betting"
@@ -59,7 +59,7 @@ def test_graded_scores_take_a_betting_bound():
 
 def test_what_money_forced_lies_outside_and_is_counted():
     random = np.random.default_rng(5)
-    free, forced = drawn(random, 600), [Verdict(0.9, 0.0, 1.0, forced=True)] * 300
+    free, forced = drawn(random, 600), [Paired(0.9, 0.0, 1.0, forced=True)] * 300
     found = certify([*free, *forced], GOAL, policy="p")
     assert isinstance(found, Certificate)
     assert (found.n, found.forced) == (600, 300)
@@ -139,6 +139,6 @@ def test_the_same_traffic_keeps_its_certificate():
         watch = certified(random)
         for verdict in drawn(random, 800):
             watch.verdict(verdict)
-        watch.verdict(Verdict(0.9, 0.0, 1.0, forced=True))
+        watch.verdict(Paired(0.9, 0.0, 1.0, forced=True))
         kept += watch.certificate.valid
     assert kept >= 18

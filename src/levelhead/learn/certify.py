@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..policy import WHOLE, Certificate, Route, Verdict
+from ..policy import WHOLE, Certificate, Paired, Route
 from ..stats import Tested, fixed_sequence, loss_below, loss_upper
 from ..types import Goal
 
@@ -39,7 +39,7 @@ class Refusal:
 
 
 def certify(
-    verdicts: Sequence[Verdict],
+    verdicts: Sequence[Paired],
     goal: Goal,
     *,
     policy: str,
@@ -72,7 +72,7 @@ def certify(
 
 
 def certify_cells(
-    verdicts: Iterable[Verdict], goal: Goal, *, policy: str, path: Route = "cascade"
+    verdicts: Iterable[Paired], goal: Goal, *, policy: str, path: Route = "cascade"
 ) -> list[Certificate | Refusal]:
     """Each slot x domain with `LEAST` verdicts by itself, the rest of a slot at the slot, what is left at the whole.
 
@@ -86,19 +86,19 @@ def certify_cells(
     ]
 
 
-def _cells(verdicts: Iterable[Verdict]) -> dict[tuple[str, str], list[Verdict]]:
+def _cells(verdicts: Iterable[Paired]) -> dict[tuple[str, str], list[Paired]]:
     """Which verdicts speak for which cell; each speaks for one only, its parent where its own is too sparse."""
-    by_domain: defaultdict[tuple[str, str], list[Verdict]] = defaultdict(list)
+    by_domain: defaultdict[tuple[str, str], list[Paired]] = defaultdict(list)
     for verdict in verdicts:
         by_domain[verdict.slot, verdict.domain].append(verdict)
-    found: dict[tuple[str, str], list[Verdict]] = {}
-    by_slot: defaultdict[str, list[Verdict]] = defaultdict(list)
+    found: dict[tuple[str, str], list[Paired]] = {}
+    by_slot: defaultdict[str, list[Paired]] = defaultdict(list)
     for (slot, domain), mine in sorted(by_domain.items()):
         if len(mine) >= LEAST and domain != WHOLE:
             found[slot, domain] = mine
         else:
             by_slot[slot] += mine
-    rest: list[Verdict] = []
+    rest: list[Paired] = []
     for slot, mine in by_slot.items():
         if len(mine) >= LEAST and slot != WHOLE:
             found[slot, WHOLE] = mine
@@ -109,7 +109,7 @@ def _cells(verdicts: Iterable[Verdict]) -> dict[tuple[str, str], list[Verdict]]:
     return found
 
 
-def _arrays(verdicts: Sequence[Verdict]) -> tuple[Floats, Floats]:
+def _arrays(verdicts: Sequence[Paired]) -> tuple[Floats, Floats]:
     trust = np.array([verdict.trust for verdict in verdicts], dtype=np.float64)
     return trust, np.array([verdict.strong - verdict.efficient for verdict in verdicts], dtype=np.float64)
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ..check import DEFAULT_ACCEPTANCE, PRIOR, family
 from ..errors import ConfigError
-from ..policy import Offer, Verdict, choose, trust_of
+from ..policy import Offer, Paired, choose, trust_of
 from ..ports import QualityModel
 from ..stats import loss_upper, off_policy
 from ..types import Chat, Goal, Model, Price
@@ -130,7 +130,7 @@ def _cascade(known: Opinions, goal: Goal) -> Json:
 def _certified(
     trust: Floats, paired: Sequence[tuple[float, float]], goal: Goal, path: Any, known: Opinions | None = None
 ) -> Json:
-    verdicts = [Verdict(float(t), low, high) for t, (low, high) in zip(trust, paired, strict=True)]
+    verdicts = [Paired(float(t), low, high) for t, (low, high) in zip(trust, paired, strict=True)]
     found = certify(verdicts, goal, policy="replay", path=path)
     if isinstance(found, Refusal):
         return {"certified": False, "reason": found.why}

@@ -21,7 +21,7 @@ FILE = "certificates.json"
 
 
 @value
-class Verdict:
+class Paired:
     """One request judged on both paths. `trust` 0..1, scores 0..1.
 
     `forced`: money decided, not the policy; such requests lie outside every certificate and are counted apart.

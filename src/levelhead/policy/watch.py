@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..stats import Alarm
-from .certificate import WHOLE, Certificate, Route, Verdict
+from .certificate import WHOLE, Certificate, Paired, Route
 
 _PATIENCE = 5_000.0  # verdicts: how long, on average, until an alarm that isn't due
 _SLACK = 0.03  # of the share accepted, on top of what sampling explains
@@ -29,7 +29,7 @@ class Watch:
         self._more = Alarm(min(share + slack, 0.99), _PATIENCE, low=0.0)
         self._fewer = Alarm(min(1 - share + slack, 0.99), _PATIENCE, low=0.0)
 
-    def verdict(self, verdict: Verdict) -> bool:
+    def verdict(self, verdict: Paired) -> bool:
         """Whether the certificate still holds after this verdict. What money forced lies outside it."""
         if verdict.forced or not self.certificate.valid:
             return self.certificate.valid
@@ -70,7 +70,7 @@ class Promises:
         if self._watches and (watch := self._watch(path, slot, domain)) is not None:
             watch.checked(trust)
 
-    def verdict(self, path: Route, verdict: Verdict) -> Certificate | None:
+    def verdict(self, path: Route, verdict: Paired) -> Certificate | None:
         """Tells of a verdict; gives the certificate that it made invalid, if it did."""
         watch = self._watch(path, verdict.slot, verdict.domain) if self._watches else None
         return None if watch is None or watch.verdict(verdict) else watch.certificate

@@ -1,0 +1,1 @@
+"""What `cascade.py` is made of."""
