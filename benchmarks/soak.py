@@ -1,6 +1,6 @@
 """The proxy under a mixed load while its vendors misbehave on schedule: what clients saw, and what must never happen.
 
-    make soak                          # 16 minutes; writes results/soak.json
+    make soak                          # 18 minutes; writes results/soak.json
     make soak ARGS="--seconds 110"     # the slice that CI runs; writes nothing
 
 Exits 1 where an invariant is broken: exactly one end for each request, no mixed-up answer, a ledger that equals the sum
@@ -319,8 +319,8 @@ def table(report: Report) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=960)
-    parser.add_argument("--rate", type=float, default=150, help="requests a second, of three keys together")
+    parser.add_argument("--seconds", type=float, default=1080)
+    parser.add_argument("--rate", type=float, default=160, help="requests a second, of three keys together")
     parser.add_argument("--workers", type=int, default=8, help="clients for each of three keys")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, help="where the figures go, as JSON")
