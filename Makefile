@@ -8,7 +8,7 @@ PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-annotate --custom-compile-command 'make lock' $(UPGRADE)
 
-.PHONY: demo test check bench soak lock clean
+.PHONY: demo test check bench soak audit lock clean
 .DELETE_ON_ERROR:
 
 demo: .venv/run.stamp  ## a sample team on the simulated models: what was routed where, and what it saved
@@ -30,13 +30,17 @@ bench: .venv/dev.stamp  ## the proxy beside nginx and LiteLLM's; see benchmarks/
 soak: .venv/dev.stamp  ## 18 minutes of faults; ARGS="--seconds 110" for what CI may run
 	$(BIN)/python benchmarks/soak.py $(or $(ARGS),--out benchmarks/results/soak.json)
 
+audit: .venv-audit/stamp  ## known vulnerabilities in what is locked; says so where no database can be reached
+	@.ci/audit
+
 lock:  ## needs uv; UPGRADE=--upgrade for newer releases
 	$(COMPILE) pyproject.toml --extra redis -o requirements.lock
 	$(COMPILE) --group dev -c requirements.lock -o .ci/dev.lock
 	$(COMPILE) --group sdk -o tests/integration/sdk.lock
+	$(COMPILE) --group audit -o .ci/audit.lock
 
 clean:
-	rm -rf .venv .venv-sdk .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-sdk .venv-audit .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # What levelhead runs on; then what it is tested with; and, apart because litellm pins an older one, the vendors' SDKs.
 .venv/run.stamp: requirements.lock
@@ -55,4 +59,9 @@ clean:
 	@test -n "$(PYTHON)" || { echo "levelhead needs Python 3.11 or newer: make PYTHON=/path/to/python3"; exit 1; }
 	@test -x .venv-sdk/bin/pip || $(PYTHON) -m venv --clear .venv-sdk
 	@.venv-sdk/bin/python $(PIP_INSTALL) --require-hashes -r tests/integration/sdk.lock
+	@touch $@
+
+.venv-audit/stamp: .ci/audit.lock
+	@test -x .venv-audit/bin/pip || $(PYTHON) -m venv --clear .venv-audit
+	@.venv-audit/bin/python $(PIP_INSTALL) --require-hashes -r .ci/audit.lock
 	@touch $@

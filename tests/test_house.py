@@ -12,7 +12,7 @@ import pytest
 import levelhead
 
 ROOT = Path(__file__).parents[1]
-LOCKS = ("requirements.lock", ".ci/dev.lock", "tests/integration/sdk.lock")
+LOCKS = ("requirements.lock", ".ci/dev.lock", "tests/integration/sdk.lock", ".ci/audit.lock")
 HEAVY = ("aiohttp", "diskcache", "litellm", "openai", "prometheus_client", "pydantic", "scipy", "sklearn", "typer")
 
 
@@ -87,6 +87,11 @@ def test_what_is_declared_is_locked() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     wanted = [*project["project"]["dependencies"], *project["project"]["optional-dependencies"]["redis"]]
     groups = project["dependency-groups"]
-    for names, lock in ((wanted, LOCKS[0]), (groups["dev"], LOCKS[1]), (groups["sdk"], LOCKS[2])):
+    for names, lock in (
+        (wanted, LOCKS[0]),
+        (groups["dev"], LOCKS[1]),
+        (groups["sdk"], LOCKS[2]),
+        (groups["audit"], LOCKS[3]),
+    ):
         locked = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / lock).read_text(), re.MULTILINE))
         assert {re.split(r"[^\w.-]", name)[0].lower() for name in names} <= locked

@@ -49,6 +49,7 @@ def assemble(config: Config, *, clock: Callable[[], float] = time.time, checker:
         simulated=config.simulated,
         clock=clock,
         on_overrun=lambda nanos: metrics.overran(nanos / NANOS_PER_USD),
+        on_trouble=lambda: metrics.ledger_failed(),
     )
     pacer = Pacer(config.budgets(), tuple(config.models), ledger.windows, clock)
     rooms = rooms_of(config, clock, checker, pace=pacer.price if pacer else None)

@@ -50,6 +50,7 @@ def test_a_full_disk(vendors: Vendors, tmp_path: Path) -> None:
         resource.prlimit(proxy.process.pid, resource.RLIMIT_FSIZE, (0, limits[1]))
         told += sum(ask(client, f"while {number}") for number in range(20))
         eventually(lambda: proxy.metric("cache_requests_total", tier="disk", result="failed") > 0, "it is counted")
+        eventually(lambda: proxy.metric("ledger_errors_total") > 0, "this, too")
         assert client.get("/readyz").status == 200
         resource.prlimit(proxy.process.pid, resource.RLIMIT_FSIZE, limits)
         told += ask(client, "afterwards")
@@ -79,7 +80,8 @@ def test_a_file_that_is_damaged_under_way(vendors: Vendors, tmp_path: Path, whic
         assert client.get("/healthz").status == 200
         assert proxy.process.poll() is None
         if which == "state.db":
-            eventually(lambda: "budgets" in proxy.log, "it is said")
+            eventually(lambda: "budgets: the store failed" in proxy.log, "it is said")
+            assert proxy.metric("ledger_errors_total") > 0
         else:
             assert proxy.metric("cache_requests_total", tier="disk", result="failed") > 0
             assert 503 not in statuses

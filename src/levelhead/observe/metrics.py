@@ -69,6 +69,7 @@ class _Instruments:
         )
         self.repairs = counter("history_repairs", "kind", "Mends of conversations that another model wrote a part of")
         self.overrun = counter("budget_overrun_usd", "", "Cost beyond what was reserved")
+        self.ledger_errors = counter("ledger_errors", "", "Times the budget store could not be reached or written")
         self.breaker = Gauge(
             "levelhead_breaker_state",
             "Circuit breaker: 0 closed, 1 half open, 2 open",
@@ -99,7 +100,7 @@ class _Instruments:
         self.cache.seed((NONE,), ("miss", "bypass"))
         self.cache.seed(("memory", "disk", "flight"), ("hit",))
         self.cache.seed(("disk",), LOST)
-        for metric in (self.decision_seconds, self.overhead_seconds, self.overrun):
+        for metric in (self.decision_seconds, self.overhead_seconds, self.overrun, self.ledger_errors):
             metric.seed()
 
 
@@ -174,6 +175,11 @@ class PrometheusObserver:
         if usd > 0:
             with self._from_threads:
                 self._counts.overrun.add((), usd)
+
+    def ledger_failed(self) -> None:
+        """The budget store could not be reached or written."""
+        with self._from_threads:
+            self._counts.ledger_errors.add(())
 
     async def exposition(self, accept: str = _TEXT) -> tuple[bytes, str]:
         """The page and its content type, OpenMetrics where `accept` names it first; rendered off the event loop."""

@@ -29,11 +29,20 @@ logger = logging.getLogger(__name__)
 class Keeper:
     """`rescued`: nanodollars charged because the worker that had leased them died."""
 
-    def __init__(self, books: Books, store: Store, *, clock: Callable[[], float], seconds: float) -> None:
+    def __init__(
+        self,
+        books: Books,
+        store: Store,
+        *,
+        clock: Callable[[], float],
+        seconds: float,
+        on_trouble: Callable[[], None] = lambda: None,
+    ) -> None:
         self._books = books
         self._store = store
         self._clock = clock
         self._seconds = seconds
+        self._on_trouble = on_trouble
         self._inbox: deque[Shortage] = deque()
         self._waiting: deque[Future[None]] = deque()
         self._wake = Event()
@@ -214,6 +223,7 @@ class Keeper:
             self._books.refresh(self._store.read(keys))
 
     def _trouble(self, error: Exception) -> None:
+        self._on_trouble()
         try:
             if isinstance(error, WorkerUnknown):
                 self._rejoin()

@@ -28,7 +28,8 @@ _TRIES = 6  # over a round and a bit, in which other workers hand back what they
 class Ledger:
     """`ports.Ledger` over a store that workers share. Reserving touches the store only when a lease runs short.
 
-    `overruns`: nanodollars by which real costs exceeded what was reserved; `on_overrun` hears of each.
+    `overruns`: nanodollars by which real costs exceeded what was reserved; `on_overrun` hears of each. `on_trouble`
+    hears when the store can't be reached or written: what is leased is spent meanwhile, and nothing beyond.
     """
 
     def __init__(
@@ -39,9 +40,10 @@ class Ledger:
         clock: Callable[[], float] = time.time,
         flush_seconds: float = _FLUSH_SECONDS,
         on_overrun: Callable[[Nanos], None] | None = None,
+        on_trouble: Callable[[], None] = lambda: None,
     ) -> None:
         self._books = Books(budgets, clock)
-        self._keeper = Keeper(self._books, store, clock=clock, seconds=flush_seconds)
+        self._keeper = Keeper(self._books, store, clock=clock, seconds=flush_seconds, on_trouble=on_trouble)
         self._patience = _PATIENCE_SECONDS
         self._pause = 1.25 * flush_seconds / (_TRIES - 1)
         self._on_overrun = on_overrun
@@ -148,6 +150,7 @@ def open_ledger(
     simulated: bool = False,
     clock: Callable[[], float] = time.time,
     on_overrun: Callable[[Nanos], None] | None = None,
+    on_trouble: Callable[[], None] = lambda: None,
 ) -> Ledger | Unlimited:
     """`where`: the SQLite file, or a `redis://` URL, where simulated money has accounts of its own.
 
@@ -156,12 +159,12 @@ def open_ledger(
     if not budgets:
         return Unlimited()
     if isinstance(where, Path):
-        return Ledger(budgets, SqliteStore(where), clock=clock, on_overrun=on_overrun)
+        return Ledger(budgets, SqliteStore(where), clock=clock, on_overrun=on_overrun, on_trouble=on_trouble)
     for i, budget in enumerate(budgets):
         if why := too_large(budget.amount):
             raise ConfigError(f"budgets[{i}].usd: {why}", param=f"budgets[{i}].usd")
     store = RedisStore(where, password=password, prefix=prefix_of(simulated=simulated))
-    return Ledger(budgets, store, clock=clock, on_overrun=on_overrun)
+    return Ledger(budgets, store, clock=clock, on_overrun=on_overrun, on_trouble=on_trouble)
 
 
 def _refused(shortage: Shortage, verdict: Verdict) -> tuple[Scope, Standing]:
