@@ -233,6 +233,8 @@ def _nobody(chat: Chat, candidates: Sequence[Candidate]) -> LevelheadError:
     if unmet := unmet_needs(chat, gates):
         wanted = ", ".join(unmet)
         return NotCapable(f"No model that may serve this request offers {wanted}.", param=FIELD_OF_NEED[unmet[0]])
+    if gates == {"lacks_chat"}:
+        return NotCapable("This model serves embeddings only.", param="model")
     if "context" in gates:
         return InvalidRequest(
             "The request is longer than the context of every model that may serve it.",

@@ -15,7 +15,7 @@ SDK_PYTHON = Path(__file__).parents[2] / ".venv-sdk/bin/python"
 # `duo` knows one model of each tier, so that a fallback has but one way to go.
 PAIR = ["deepseek-flash", "claude-sonnet"]
 KEYS = {
-    "team": {"models": [*PAIR, "gpt-mini", "gpt-thinker"]},
+    "team": {"models": [*PAIR, "gpt-mini", "gpt-thinker", "embedder"]},
     "pioneer": {"models": ["gpt-unlisted"]},
     "duo": {"models": PAIR},
     "drafters": {"slots": ["drafter"]},

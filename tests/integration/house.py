@@ -76,6 +76,12 @@ class Vendors:
             "gpt-mini": {**openai, "model": "gpt-4.1-mini", "price": {"input": 0.4, "output": 1.6}},
             "gpt-thinker": {**openai, "model": "gpt-5.6", "price": {"input": 1, "output": 5}},
             "gpt-unlisted": {**openai, "model": "gpt-5.6-mini", "price": {"input": 1, "output": 5}},
+            "embedder": {
+                **openai,
+                "model": "text-embedding-3-small",
+                "price": {"input": 0.02, "output": 0},
+                "capabilities": {"embeddings": True},
+            },
             "claude-sonnet": {
                 "tier": "strong",
                 "wire": "anthropic",

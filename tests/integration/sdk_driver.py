@@ -157,6 +157,21 @@ async def response_agent(client: Client, ask: Ask, said: dict[str, Any]) -> None
         items = results if by_id else [*items, *whole.output, *results]
 
 
+async def legacy(client: Client, ask: Ask, said: dict[str, Any]) -> None:
+    """`client.completions`, the forerunner of chat."""
+    fields = ask["fields"]
+    if fields.get("stream"):
+        said["chunks"] = []
+        await gathered(await settled(client.completions.create(**fields)), said["chunks"])
+    else:
+        said["body"] = plain(await settled(client.completions.create(**fields)))
+
+
+async def embed(client: Client, ask: Ask, said: dict[str, Any]) -> None:
+    raw = await settled(client.embeddings.with_raw_response.create(**ask["fields"]))
+    said |= {"headers": dict(raw.headers), "body": plain(await settled(raw.parse()))}
+
+
 async def models(client: Client, ask: Ask, said: dict[str, Any]) -> None:
     listed: list[Any] = []
     await gathered(await settled(client.models.list()), listed)
@@ -171,6 +186,8 @@ OPERATIONS: dict[str, Callable[[Client, Ask, dict[str, Any]], Awaitable[None]]] 
     "response": response,
     "response_helper": response_helper,
     "response_agent": response_agent,
+    "legacy": legacy,
+    "embed": embed,
     "models": models,
 }
 

@@ -210,7 +210,7 @@ class TestTheOperatorsWord:
 
     def test_the_simulated_pair_takes_nearly_everything(self):
         sim = listing_for("sim-strong", "sim-strong", "simulated", None, price={"input": 1, "output": 2})
-        assert frozenset(Need) - sim.capabilities.offers == {Need.LOGPROBS, Need.CUSTOM_TOOLS}
+        assert frozenset(Need) - sim.capabilities.offers == {Need.LOGPROBS, Need.CUSTOM_TOOLS, Need.EMBEDDINGS}
 
     @pytest.mark.parametrize(
         ("said", "field"),

@@ -138,6 +138,8 @@ class CapabilitiesEntry(Entry):
     choices: bool | None = None
     logprobs: bool | None = None
     logit_bias: bool | None = None
+    embeddings: bool | None = None
+    anthropic_features: bool | None = None
 
 
 class ModelEntry(Entry):

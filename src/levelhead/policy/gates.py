@@ -19,6 +19,7 @@ FIELD_OF_NEED = {
     Need.LOGPROBS: "logprobs",
     Need.LOGIT_BIAS: "logit_bias",
     Need.ANTHROPIC: "tools",
+    Need.EMBEDDINGS: "model",
 }
 
 
@@ -36,7 +37,10 @@ def first_gate(
         return "floor"
     if slot is not None and slot.ceiling is not None and model.tier_rank > slot.ceiling:
         return "ceiling"
-    missing = chat.needs - model.capabilities.offers
+    offers = model.capabilities.offers
+    if Need.EMBEDDINGS in offers and Need.EMBEDDINGS not in chat.needs:
+        return "lacks_chat"
+    missing = chat.needs - offers
     if missing:
         return f"lacks_{min(missing)}"
     if input_tokens >= model.capabilities.context_tokens:

@@ -63,6 +63,8 @@ class App:
         self._routes: dict[str, dict[str, Route]] = {
             "/v1/chat/completions": {"POST": Route(self._ask, keyed=True)},
             "/v1/responses": {"POST": Route(self._ask, keyed=True, dialect="responses")},
+            "/v1/completions": {"POST": Route(self._ask, keyed=True, dialect="completions")},
+            "/v1/embeddings": {"POST": Route(self._ask, keyed=True, dialect="embeddings")},
             "/v1/messages": {"POST": Route(self._ask, keyed=True, dialect="messages")},
             "/v1/messages/count_tokens": {"POST": Route(self._count, keyed=True, dialect="messages")},
             "/v1/explain": {"POST": Route(self._explain, keyed=True)},

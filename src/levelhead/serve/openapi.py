@@ -200,6 +200,10 @@ SCHEMAS: dict[str, Json] = {
         tools=_list(_object(("name", "input_schema"), name=TEXT, description=TEXT, input_schema=FREE)),
         metadata=_object(user_id=TEXT),
     ),
+    "CompletionRequest": _object(
+        ("model", "prompt"), model=TEXT, prompt=TEXT, max_tokens=_POSITIVE, stream={"type": "boolean"}
+    ),
+    "EmbeddingRequest": _object(("model", "input"), model=TEXT, input=TEXT),
     "CountRequest": _object(
         ("model", "messages"),
         model=TEXT,
@@ -260,6 +264,18 @@ PATHS: dict[str, dict[str, dict[str, Any]]] = {
         "post": {
             "summary": "The same in Anthropic's dialect.", "answer": _ref("Message"), "asks": "MessagesRequest",
             "streams": True, "statuses": _CALLS, "parameters": _WHO, "error": "AnthropicError",
+        }
+    },
+    "/v1/completions": {
+        "post": {
+            "summary": "A prompt as a user's message, answered as text.", "answer": FREE, "asks": "CompletionRequest",
+            "streams": True, "statuses": _CALLS, "parameters": _WHO,
+        }
+    },
+    "/v1/embeddings": {
+        "post": {
+            "summary": "Passed on to a configured embedding model.", "answer": FREE, "asks": "EmbeddingRequest",
+            "statuses": _CALLS, "parameters": _WHO,
         }
     },
     "/v1/messages/count_tokens": {

@@ -30,7 +30,7 @@ def generic_capabilities(model: str, wire: Wire, provider: str = "") -> Capabili
     if provider == "deepseek":
         return capabilities_of({"supports_function_calling": True, "supports_reasoning": True}, provider, model, wire)
     if wire == "simulated":
-        return Capabilities(offers=frozenset(Need) - {Need.LOGPROBS, Need.CUSTOM_TOOLS})
+        return Capabilities(offers=frozenset(Need) - {Need.LOGPROBS, Need.CUSTOM_TOOLS, Need.EMBEDDINGS})
     if wire != "anthropic" and _REASONING.match(model):
         return Capabilities(offers=_OPENAI_WIRE - {Need.LOGPROBS, Need.LOGIT_BIAS}, sampling=False, thinking="optional")
     if wire != "anthropic":
@@ -59,6 +59,8 @@ def capabilities_of(entry: Entry, provider: str, model: str, wire: Wire) -> Capa
 
 
 def _offers(entry: Entry, provider: str, model: str, wire: Wire) -> frozenset[Need]:
+    if entry.get("mode") == "embedding":
+        return frozenset({Need.EMBEDDINGS} if wire == "openai" else ())
     if provider == "deepseek":
         return _deepseek(entry, model)
     if "claude" in model:

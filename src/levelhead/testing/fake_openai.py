@@ -63,9 +63,17 @@ class FakeOpenAI(VendorServer):
         if request.method == "GET" and request.path == f"{self.base_path}/models":
             listed = [{"id": name, "object": "model", "created": CREATED, "owned_by": "openai"} for name in self.models]
             return dumps({"object": "list", "data": listed})
+        if request.method == "POST" and request.path == f"{self.base_path}/embeddings":
+            return self._embeddings(request.body)
         return Refusal(
             status=404, message=f"Invalid URL ({request.method} {request.path})", type="invalid_request_error"
         )
+
+    def _embeddings(self, body: Json) -> bytes:
+        given = body["input"] if isinstance(body["input"], list) else [body["input"]]
+        listed = [{"object": "embedding", "index": at, "embedding": [0.5, at]} for at in range(len(given))]
+        used = {"prompt_tokens": tokens(given), "total_tokens": tokens(given)}
+        return dumps({"object": "list", "model": body["model"], "data": listed, "usage": used})
 
     # --- answers ---
 

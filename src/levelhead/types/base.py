@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar, dataclass_transform
 
 T = TypeVar("T")
 Json = Mapping[str, Any]
-Dialect = Literal["chat", "responses", "messages"]
+Dialect = Literal["chat", "responses", "messages", "completions", "embeddings"]
 Wire = Literal["openai", "anthropic", "litellm", "simulated"]
 Nanos = int
 NANOS_PER_USD = 1_000_000_000
@@ -49,6 +49,7 @@ class Need(StrEnum):
     CHOICES = "choices"  # n > 1
     LOGPROBS = "logprobs"
     LOGIT_BIAS = "logit_bias"
+    EMBEDDINGS = "embeddings"  # what offers it serves nothing else
     ANTHROPIC = "anthropic_features"  # tools that run at Anthropic, files stored there: nobody else has them
 
 

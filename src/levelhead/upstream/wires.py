@@ -9,8 +9,8 @@ from urllib.parse import urlsplit, urlunsplit
 import orjson
 
 from ..errors import InvalidRequest, LevelheadError, StreamBroken, UpstreamError, UpstreamUnavailable
-from ..types import Answer, Call, Chunk, Model, Wire
-from ..wire import chat, messages
+from ..types import Answer, Call, Chunk, Dialect, Model, Wire
+from ..wire import chat, embeddings, messages
 from .client import Endpoint, HeaderPairs, HttpClient
 from .faults import refusal, stream_fault
 from .response import Response
@@ -57,7 +57,9 @@ class HttpUpstream(ABC):
         self._endpoints: dict[str, tuple[Model, Endpoint]] = {}
 
     @abstractmethod
-    def _url(self, base: str | None) -> str: ...
+    def _url(self, base: str | None, dialect: Dialect) -> str:
+        """`dialect`: embeddings have an address of their own, and a model that serves them serves nothing else."""
+
     @abstractmethod
     def _auth(self, model: Model) -> HeaderPairs: ...
     @abstractmethod
@@ -102,7 +104,7 @@ class HttpUpstream(ABC):
         model = call.model
         known = self._endpoints.get(model.name)
         if known is None or known[0] is not model:
-            known = self._endpoints[model.name] = (model, self._endpoint(model))
+            known = self._endpoints[model.name] = (model, self._endpoint(model, call.chat.dialect))
         response = await self._client.send(known[1], body, headers=self._headers(call), within=call.timeout)
         if response.status == 200:
             return response
@@ -118,11 +120,11 @@ class HttpUpstream(ABC):
         """A call that avoids what the vendor just refused of this one. None: there is none."""
         return None
 
-    def _endpoint(self, model: Model) -> Endpoint:
+    def _endpoint(self, model: Model, dialect: Dialect) -> Endpoint:
         headers = {"content-type": "application/json", **dict(self._auth(model))}
         headers |= {name.lower(): value for name, value in model.extra_headers}
         try:
-            return self._client.endpoint("POST", self._url(model.base_url), headers.items())
+            return self._client.endpoint("POST", self._url(model.base_url, dialect), headers.items())
         except (ValueError, InvalidRequest):
             reason = f"{model.name}: its base_url, key or extra_headers can't be used, or HTTPS_PROXY can't"
             raise UpstreamError(reason, code="upstream_config") from None
@@ -133,8 +135,9 @@ class OpenAIUpstream(HttpUpstream):
 
     wire = "openai"
 
-    def _url(self, base: str | None) -> str:
-        return join(base or "https://api.openai.com/v1", "/v1", "/chat/completions")
+    def _url(self, base: str | None, dialect: Dialect) -> str:
+        path = "/embeddings" if dialect == "embeddings" else "/chat/completions"
+        return join(base or "https://api.openai.com/v1", "/v1", path)
 
     def _auth(self, model: Model) -> HeaderPairs:
         return [("authorization", f"Bearer {model.api_key.reveal().strip()}")] if model.api_key else ()
@@ -143,10 +146,10 @@ class OpenAIUpstream(HttpUpstream):
         return call.forward_headers
 
     def _write(self, call: Call) -> bytes:
-        return chat.write_request(call)
+        return embeddings.write_request(call) if call.chat.dialect == "embeddings" else chat.write_request(call)
 
     def _read(self, raw: bytes, call: Call) -> Answer:
-        return chat.read_answer(raw, call)
+        return embeddings.read_answer(raw, call) if call.chat.dialect == "embeddings" else chat.read_answer(raw, call)
 
     def _reader(self, call: Call) -> Reader:
         return chat.StreamReader(call.chat, call)
@@ -157,7 +160,7 @@ class AnthropicUpstream(HttpUpstream):
 
     wire = "anthropic"
 
-    def _url(self, base: str | None) -> str:
+    def _url(self, base: str | None, dialect: Dialect) -> str:
         base = (base or "https://api.anthropic.com").rstrip("/")
         return join(base if base.endswith(("/v1", "/v1/messages")) else f"{base}/v1", "", "/messages")
 

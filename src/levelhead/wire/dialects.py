@@ -10,7 +10,17 @@ import orjson
 
 from ..errors import LevelheadError, StreamBroken
 from ..types import Answer, Chat, Chunk, Dialect, Json, Usage
-from . import chat, messages_events, messages_read, messages_write, responses_events, responses_read, responses_write
+from . import (
+    chat,
+    completions,
+    embeddings,
+    messages_events,
+    messages_read,
+    messages_write,
+    responses_events,
+    responses_read,
+    responses_write,
+)
 
 __all__ = ["DIALECTS", "Codec", "StreamWriter", "dialect_of", "render", "write"]
 
@@ -56,6 +66,18 @@ DIALECTS: Mapping[Dialect, Codec] = {
         messages_write.render_answer,
         lambda body, _usage, _finish, _chat: messages_write.replay(body),
         messages_events.StreamWriter,
+    ),
+    "completions": Codec(
+        lambda raw, default_model=None, recall=None: completions.read_request(raw, default_model=default_model),
+        completions.render_answer,
+        completions.replay,
+        completions.StreamWriter,
+    ),
+    "embeddings": Codec(
+        lambda raw, default_model=None, recall=None: embeddings.read_request(raw, default_model=default_model),
+        embeddings.render_answer,
+        lambda body, usage, finish, _chat: [],
+        chat.StreamWriter,
     ),
     "responses": Codec(
         responses_read.read_request,
