@@ -120,6 +120,7 @@ class Decider:
             slot=slot.name if slot else None,
             baseline=baseline,
             certified=promised is not None,
+            shortened=cap < output_cap(chat, choice.offer.model, slot),
         )
 
     def _choice(self, offers: list[Offer], question: Question, promised: float | None) -> tuple[Choice, int]:

@@ -78,19 +78,20 @@ def test_a_spent_budget(bank: Proxy, vendors: Vendors) -> None:
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize(
-    ("key", "model", "reason", "caps"),
+    ("key", "model", "downgrade", "caps"),
     [
-        ("rich", "claude-sonnet", "only_eligible", range(8192, 8193)),
+        ("rich", "claude-sonnet", None, range(8192, 8193)),
         ("modest", "deepseek-flash", "budget", range(8192, 8193)),
-        ("poor", "deepseek-flash", "budget", range(256, 4200)),
+        ("poor", "deepseek-flash", "cap", range(256, 4200)),
     ],
 )
 def test_thrift_comes_before_refusal(
-    bank: Proxy, vendors: Vendors, key: str, model: str, reason: str, caps: range, stream: bool
+    bank: Proxy, vendors: Vendors, key: str, model: str, downgrade: str | None, caps: range, stream: bool
 ) -> None:
     """Cheaper model first, then a lower output cap, which the vendor is told."""
     client = bank.client(key)
-    downgrades = bank.metric("downgrades_total", reason="budget")
+    kinds = ("budget", "cap", "refused", "fallback")
+    before = {kind: bank.metric("downgrades_total", reason=kind) for kind in kinds}
     fields = {"model": "auto", "max_tokens": None}
     if stream:
         with client.stream("?", **fields) as answer:
@@ -98,18 +99,22 @@ def test_thrift_comes_before_refusal(
             assert "echo" in answer.text()
     else:
         headers = ask(client, **fields).headers
+    reason = "budget" if downgrade else "only_eligible"
     assert (headers["x-levelhead-model"], headers["x-levelhead-reason"]) == (model, reason)
     (request,) = [request for vendor in vendors.all for request in vendor.requests]
     assert request.body["max_tokens"] in caps
-    assert bank.metric("downgrades_total", reason="budget") - downgrades == (reason == "budget")
+    for kind in kinds:
+        assert bank.metric("downgrades_total", reason=kind) - before[kind] == (kind == downgrade)
 
 
 @pytest.mark.parametrize("model", ["auto", "claude-sonnet", "efficient"])
 def test_nothing_fits(bank: Proxy, vendors: Vendors, model: str) -> None:
     client = bank.client("beggar")
+    before = bank.metric("downgrades_total", reason="refused")
     refused = ask(client, model=model, max_tokens=None)
     assert (refused.status, refused.error["code"]) == (429, "insufficient_quota")
     assert "key beggar" in refused.error["message"]
+    assert bank.metric("downgrades_total", reason="refused") == before + 1
     assert vendors.asked == 0
     assert client.balance("key:beggar").remaining == Decimal("0.0001")
 

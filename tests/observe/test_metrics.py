@@ -99,6 +99,11 @@ def test_a_refused_request_costs_nothing(observer, make_record):
     ("record", "reason"),
     [
         ({"chosen": FAST, "reason": Reason.BUDGET}, "budget"),
+        (
+            {"chosen": FAST, "reason": Reason.BUDGET, "outcome": "refused", "error_code": "insufficient_quota"},
+            "refused",
+        ),
+        ({"chosen": BEST, "outcome": "error", "error_code": "upstream_quota"}, None),
         ({"chosen": BEST, "reason": Reason.UPLIFT, "model": FAST}, "fallback"),
         ({"chosen": FAST, "model": BEST}, None),
         ({"chosen": BEST, "reason": Reason.UPLIFT}, None),

@@ -18,6 +18,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.samples import Sample
 
 from .._version import __version__
+from ..errors import BudgetExhausted
 from ..ports import Certified
 from ..types import Attempt, Balance, Level, Model, Reason, Record, Usage
 from ..wire.history import KINDS as REPAIRS
@@ -58,7 +59,11 @@ class _Instruments:
             "saved_usd", "slot by", "Cost below the baseline; less excess_usd it is baseline_cost_usd minus cost_usd"
         )
         self.excess = counter("excess_usd", "slot", "Cost above the baseline")
-        self.downgrades = counter("downgrades", "reason", "Weaker answers than wanted, for want of money or health")
+        self.downgrades = counter(
+            "downgrades",
+            "reason",
+            "Weaker answers than wanted: a cheaper model, a lower output cap, none; or a fallback",
+        )
         self.cache = counter(
             "cache_requests",
             "tier result",
@@ -88,7 +93,7 @@ class _Instruments:
         self.excess.seed(labels.slots)
         self.switches.seed(decided)
         self.repairs.seed(REPAIRS)
-        self.downgrades.seed(("budget", "fallback"))
+        self.downgrades.seed(("budget", "cap", "refused", "fallback"))
         self.requests.seed(labels.slots, (NONE,), (NONE,), ("refused", "error", "cancelled"))
         for model, tier in labels.models.items():
             self.requests.seed(labels.slots, (tier,), (model,), OUTCOMES)
@@ -225,8 +230,10 @@ class PrometheusObserver:
         tier, _ = self._labels.served(decision.model)
         self._counts.decisions.add((slot, level, tier, decision.reason))
         self._counts.decision_seconds.add((), record.decision_seconds)
-        if decision.reason is Reason.BUDGET:
-            self._counts.downgrades.add(("budget",))
+        if record.error_code == BudgetExhausted.code:
+            self._counts.downgrades.add(("refused",))
+        elif decision.reason is Reason.BUDGET:
+            self._counts.downgrades.add(("cap" if decision.shortened else "budget",))
         elif record.model is not None and record.model.tier_rank < decision.model.tier_rank:
             self._counts.downgrades.add(("fallback",))
 

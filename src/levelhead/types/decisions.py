@@ -60,6 +60,7 @@ class Decision:
     baseline: Model | None = None  # always-strong; the pinned model itself where the client named one
     certified: bool = False  # a certificate stands behind it; matters only where quality decided
     trust: float | None = None  # 0..1, the draft's acceptance probability, where one was checked
+    shortened: bool = False  # no model was affordable at the wanted output cap
 
     @property
     def tier(self) -> str:
