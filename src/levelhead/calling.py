@@ -70,6 +70,8 @@ class Caller:
         baseline = passage.decided.baseline or passage.model
         passage.usage = usage
         passage.charged = True
+        if not estimated:
+            self._decider.inputs.observe(passage.chat, passage.model.name, usage)
         amount, would_be = (cost(usage, model.price, passage.at) for model in (passage.model, baseline))
         if estimated and passage.reservation is not None and amount > (most := _reserved(passage)):
             amount, would_be = most, would_be * most // amount  # what is too high for one is too high for both

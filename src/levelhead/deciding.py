@@ -9,7 +9,7 @@ from dataclasses import field, replace
 from .errors import InvalidRequest, LevelheadError, NotCapable, PermissionDenied
 from .policy import FIELD_OF_NEED, Choice, Offer, Promises, choose, first_gate, unmet_needs, uplift_of
 from .ports import QualityModel
-from .spend import estimate_input, expected_cost, input_bound, worst_case, worst_rates
+from .spend import InputRatios, estimate_input, expected_cost, worst_case, worst_rates
 from .types import Assessment, Candidate, Chat, Decision, Goal, Key, Level, Model, Nanos, Reason, Scope, Slot, value
 
 DEFAULT_OUTPUT_CAP = 8_192
@@ -39,7 +39,8 @@ class Question:
 class Decider:
     """Holds what decisions need and requests don't change.
 
-    `healthy`: does a model's breaker let calls pass? `pace`: the price of money in budgets that have to last.
+    `healthy`: does a model's breaker let calls pass? `pace`: the price of money in budgets that have to last. `inputs`
+    learns how many tokens texts come to.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Decider:
         self._healthy = healthy
         self._pace = pace
         self._promises = promises or Promises()
+        self.inputs = InputRatios()
         self._thresholds: dict[float, float] = {}
         self._rates = {model.name: worst_rates(model.price) for model in models}
 
@@ -92,13 +94,12 @@ class Decider:
         open_to = [c for c in candidates if c.eligible] or [c for c in candidates if c.why_not == "unhealthy"]
         if not open_to:
             raise _nobody(chat, candidates)
-        most = input_bound(chat)
         offers = [
             Offer(
                 c.model,
                 c.success,
                 c.expected_cost_usd,
-                self._worst(c.model, most, output_cap(chat, c.model, slot), chat),
+                self.bound(chat, c.model, slot),
                 self._expected(question, c.model, assessment.level, tokens, cold=True) if question.warm else None,
             )
             for c in open_to
@@ -144,7 +145,8 @@ class Decider:
         for offer in ordered:
             model = offer.model
             most = output_cap(chat, model, slot)
-            cap = _largest(most, lambda n, m=model: self.bound(chat, m, slot, n) <= left)  # type: ignore[misc]
+            tokens = self.inputs.bound(chat, model.name)
+            cap = _largest(most, lambda n, m=model, t=tokens: self._worst(m, t, n, chat) <= left)  # type: ignore[misc]
             if cap >= min(most, least):
                 return Choice(offer, Reason.BUDGET, (offer,)), cap
         cheapest = ordered[0]
@@ -158,7 +160,7 @@ class Decider:
     def bound(self, chat: Chat, model: Model, slot: Slot | None, cap: int | None = None) -> Nanos:
         """The most that one call can cost: what is reserved for it."""
         most = output_cap(chat, model, slot) if cap is None else cap
-        return self._worst(model, input_bound(chat), most, chat)
+        return self._worst(model, self.inputs.bound(chat, model.name), most, chat)
 
     def _worst(self, model: Model, input_tokens: int, cap: int, chat: Chat) -> Nanos:
         return worst_case(input_tokens, cap, chat.n, self._rates[model.name])
