@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
+import threading
 
 import pytest
 import redis
 
 from levelhead.errors import BudgetExhausted, ConfigError, Overloaded
 from levelhead.spend import Ledger, RedisStore, open_ledger, stored_balances
-from levelhead.spend.redis import PREFIX
+from levelhead.spend.redis import PREFIX, connect
 from levelhead.spend.store import AccountKey, Ask, Move, Unanswered
 from levelhead.spend.workers import EXPIRY_SECONDS, Worker
 from levelhead.testing import RedisServer
@@ -180,10 +181,19 @@ def test_simulated_money_is_kept_apart(server):
     assert [b.spent for b in stored_balances(server.url, [PER_RUN], NOON, simulated=True)] == [50]
 
 
+def test_a_worker_that_starts_while_redis_restarts_waits_for_it(tmp_path):
+    server = RedisServer(tmp_path)
+    starting = threading.Thread(target=server.start)
+    starting.start()
+    RedisStore(server.url).close()
+    starting.join()
+    server.kill()
+
+
 class TestServersNotToBeTrusted:
     def test_nobody_there(self, tmp_path):
         with pytest.raises(ConfigError, match=r"^state\.url: 127\.0\.0\.1 can't be used: ConnectionError"):
-            RedisStore(RedisServer(tmp_path).url)
+            connect(RedisServer(tmp_path).url, None, patience=0)
 
     def test_one_that_evicts(self, server):
         with redis.Redis.from_url(server.url) as db:

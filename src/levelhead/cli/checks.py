@@ -156,7 +156,7 @@ def _server(config: Config) -> Iterator[Finding]:
     if not isinstance(store, str):
         return
     try:
-        with closing(connect(store, config.secret(config.state.password_env))) as db:
+        with closing(connect(store, config.secret(config.state.password_env), patience=0)) as db:
             durable = is_durable(db)
     except ConfigError as error:
         yield Finding("state", "problem", error.message, "Start it, or correct state.url and state.password_env.")

@@ -38,7 +38,7 @@ def stored_balances(
     if isinstance(where, Path):
         rows = _rows(where, at)
     else:
-        with closing(connect(where, password)) as db:
+        with closing(connect(where, password, patience=0)) as db:
             rows = stored_rows(db, prefix=prefix_of(simulated=simulated))
     found: dict[tuple[Scope, Per], Balance] = {}
     for budget in budgets:

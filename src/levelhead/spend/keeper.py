@@ -108,8 +108,9 @@ class Keeper:
         while self._closed is None:
             self._wake.wait(max(0.0, next_round - monotonic()))
             self._wake.clear()
+            flushing = bool(self._waiting)  # looked at first: what was asked before a flush is served before it
             self._serve()
-            if self._waiting or monotonic() >= next_round:
+            if flushing or monotonic() >= next_round:
                 self._round()
                 next_round = monotonic() + self._seconds
         self._serve()

@@ -29,6 +29,7 @@ LARGEST: Nanos = 2**53 - 1  # what a Lua number counts exactly
 _CONNECT_SECONDS = 2.0
 _ANSWER_SECONDS = 5.0
 _PATIENCE_SECONDS = 2.0
+_START_SECONDS = 10.0
 _PAUSES = (0.02, 0.05, 0.1, 0.2)
 _FORGET_RUNS_SECONDS = 86_400
 _PRUNE_SECONDS = 3_600
@@ -188,8 +189,11 @@ class RedisStore:
             self._db.zrem(recent, *runs)
 
 
-def connect(url: str, password: Secret | None) -> Db:
-    """Raises `ConfigError` where nobody answers, and where the server may drop what it is told."""
+def connect(url: str, password: Secret | None, *, patience: float = _START_SECONDS) -> Db:
+    """Raises `ConfigError` where nobody answers, and where the server may drop what it is told.
+
+    `patience`: seconds to wait for a server that restarts; a worker that starts meanwhile must not give up.
+    """
     try:
         import redis
     except ImportError:
@@ -207,6 +211,7 @@ def connect(url: str, password: Secret | None) -> Db:
     )
     host = urlsplit(url).hostname
     try:
+        _await_answer(db, patience)
         policy = db.info("memory").get("maxmemory_policy", "noeviction")
         role = db.info("replication").get("role", "master")
     except redis.exceptions.RedisError as error:
@@ -219,6 +224,23 @@ def connect(url: str, password: Secret | None) -> Db:
     if role != "master":
         raise ConfigError(f"state.url: {host} is a replica: budgets need the primary", param="state.url")
     return db
+
+
+def _await_answer(db: Db, patience: float) -> None:
+    from redis.exceptions import AuthenticationError, ConnectionError, TimeoutError
+
+    until = time.monotonic() + patience
+    while True:
+        try:
+            db.ping()
+        except AuthenticationError:
+            raise
+        except (ConnectionError, TimeoutError):
+            if time.monotonic() >= until:
+                raise
+            time.sleep(_PAUSES[-1])
+        else:
+            return
 
 
 def is_durable(db: Db) -> bool:
