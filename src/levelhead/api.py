@@ -21,7 +21,8 @@ import orjson
 from .assemble import assemble, rooms_of
 from .check import Checker
 from .config import Config, load
-from .errors import InvalidRequest
+from .errors import InvalidRequest, Overloaded
+from .learning import Learner
 from .passage import Ask, Reply
 from .router import Pipeline
 from .types import Decision, Key, Outcome
@@ -57,6 +58,7 @@ class Router:
         self.config = config
         house = None if dry_run else assemble(config, checker=checker)
         self._pipeline = Pipeline(rooms_of(config)) if house is None else house.pipeline
+        self._learner = None if house is None else house.learner
         self.metrics = None if house is None else house.metrics
         self._key = key
         self._lock = threading.Lock()
@@ -106,6 +108,18 @@ class Router:
         finally:
             await asyncio.wrap_future(self._submit(_leave(reply)))
 
+    def feedback(self, decision_id: str, score: float, source: str = "client") -> dict[str, Any]:
+        """A verdict on an answer of this Router's key: `score` 0..1, once for each `source`. Later routing learns.
+
+        Raises `InvalidRequest`, `NotFound`, `Overloaded` where the log can't be kept.
+        """
+        said = {"decision_id": decision_id, "score": score, "source": source}
+        return self._submit(self._learning().feedback(self._key, said)).result()
+
+    def decision(self, decision_id: str) -> dict[str, Any]:
+        """What was decided, why, what else was possible, and the verdicts since. Raises `NotFound`, `Overloaded`."""
+        return self._submit(self._learning().decision(decision_id, self._key)).result()
+
     def close(self) -> None:
         """Waits until budgets and cache are written. Using the Router afterwards is a `RuntimeError`."""
         if os.getpid() != self._process:
@@ -115,7 +129,7 @@ class Router:
                 return
             self._closed = True
             loop = self._running()
-        asyncio.run_coroutine_threadsafe(self._pipeline.aclose(), loop).result()
+        asyncio.run_coroutine_threadsafe(self._shut(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
 
     def __enter__(self) -> Router:
@@ -125,6 +139,16 @@ class Router:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _learning(self) -> Learner:
+        if self._learner is None:
+            raise Overloaded("The decision log isn't kept here.", retry_after=60)
+        return self._learner
+
+    async def _shut(self) -> None:
+        await self._pipeline.aclose()
+        if self._learner is not None:
+            await self._learner.aclose()
 
     async def _whole(self, ask: Ask) -> Outcome:
         reply = await self._pipeline.respond(ask)
@@ -158,6 +182,8 @@ class Router:
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
             threading.Thread(target=_run, args=(self._loop,), name="levelhead", daemon=True).start()
+            if self._learner is not None:
+                asyncio.run_coroutine_threadsafe(self._learner.start(), self._loop).result()
         return self._loop
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,16 +11,19 @@ from typing import TYPE_CHECKING
 from .cache import Conversations, DiskTier, MemoryTier, TieredCache
 from .check import FEATURES, PRIOR, Checker, HttpChecker
 from .config import Config, ModelEntry
-from .deciding import Decider
-from .difficulty import load_quality_model
+from .deciding import Decider, Learned
+from .difficulty import Corrections, QualityModel, load_quality_model
 from .drafting import Drafting
 from .errors import ConfigError
+from .learning import Learner
 from .observe import Fanout, RequestLog
+from .observe.journal import Journal, open_journal
 from .pacing import Pacer
 from .policy import Affinity, Promises, load, policy_version
 from .ports import ResponseCache
 from .router import Pipeline, Rooms
 from .spend import Unlimited, listing_for, open_ledger
+from .spend.redis import connect
 from .types import NANOS_PER_USD, Model, Scope
 from .upstream import Health, Limits, Timeouts, open_upstreams
 
@@ -27,12 +31,16 @@ if TYPE_CHECKING:
     from .observe.metrics import PrometheusObserver
 
 
+log = logging.getLogger(__name__)
+
+
 @dataclass(frozen=True, slots=True)
 class House:
-    """What a configuration became. `metrics` renders `/metrics`."""
+    """What a configuration became. `metrics` renders `/metrics`; no `learner` where its log can't be kept."""
 
     pipeline: Pipeline
     metrics: PrometheusObserver
+    learner: Learner | None
 
 
 def assemble(config: Config, *, clock: Callable[[], float] = time.time, checker: Checker | None = None) -> House:
@@ -52,7 +60,20 @@ def assemble(config: Config, *, clock: Callable[[], float] = time.time, checker:
         on_trouble=lambda: metrics.ledger_failed(),
     )
     pacer = Pacer(config.budgets(), tuple(config.models), ledger.windows, clock)
-    rooms = rooms_of(config, clock, checker, pace=pacer.price if pacer else None)
+    quality = load_quality_model()
+    journal = _journal(config, clock, lambda rows: metrics.log_lost(rows))
+    learner = None
+    if journal is not None:
+        corrections = Corrections(quality.vector_scale)
+        learner = Learner(journal, corrections, lambda verdict, tier: metrics.judged(verdict, tier), clock)
+    rooms = rooms_of(
+        config,
+        clock,
+        checker,
+        quality=quality,
+        pace=pacer.price if pacer else None,
+        learned=learner.correct if learner else None,
+    )
     known_keys = config.keys()
     metrics = PrometheusObserver(
         models=tuple(rooms.models.values()),
@@ -64,8 +85,8 @@ def assemble(config: Config, *, clock: Callable[[], float] = time.time, checker:
         certificates=rooms.drafting.promises.certificates,
     )
     cache = _cache(config, metrics)
-    observer = Fanout(metrics, RequestLog(), *([pacer] if pacer else []))
-    return House(Pipeline(replace(rooms, ledger=ledger, cache=cache, observer=observer)), metrics)
+    observer = Fanout(metrics, RequestLog(), *(one for one in (pacer, journal) if one))
+    return House(Pipeline(replace(rooms, ledger=ledger, cache=cache, observer=observer)), metrics, learner)
 
 
 def rooms_of(
@@ -73,13 +94,15 @@ def rooms_of(
     clock: Callable[[], float] = time.time,
     checker: Checker | None = None,
     *,
+    quality: QualityModel | None = None,
     pace: Callable[[Sequence[Scope]], float] | None = None,
+    learned: Learned | None = None,
 ) -> Rooms:
     """What deciding needs: no ledger, no cache, nothing that writes. Enough for `explain`."""
     refuse_unbuilt(config)
     models = {name: model_of(config, name, entry) for name, entry in config.models.items()}
     health = Health(time.monotonic)
-    quality = load_quality_model()
+    quality = quality or load_quality_model()
     drafting = _drafting(config, models, policy_of(quality.name, tuple(models.values())), checker)
     return Rooms(
         models=models,
@@ -87,7 +110,9 @@ def rooms_of(
         slots=config.slots(),
         aliases=config.aliases,
         budgets=config.budgets(),
-        decider=Decider(quality, tuple(models.values()), config.goal(), health.available, pace, drafting.promises),
+        decider=Decider(
+            quality, tuple(models.values()), config.goal(), health.available, pace, drafting.promises, learned
+        ),
         ledger=Unlimited(),
         cache=None,
         cache_when=config.cache.when,
@@ -155,6 +180,22 @@ def refuse_unbuilt(config: Config) -> None:
     for setting, wanted in unbuilt.items():
         if wanted:
             raise ConfigError(f"{setting} isn't available in this version", param=setting.partition(":")[0])
+
+
+def _journal(config: Config, clock: Callable[[], float], lost: Callable[[int], None]) -> Journal | None:
+    """None, said in the log, where it can't be opened: answers don't depend on it."""
+    try:
+        return open_journal(
+            config.state_store,
+            password=config.secret(config.state.password_env),
+            simulated=config.simulated,
+            clock=clock,
+            lost=lost,
+            connect=connect,
+        )
+    except ConfigError as error:
+        log.warning("no decision log and no verdicts: %s", error.message)
+        return None
 
 
 def _cache(config: Config, metrics: PrometheusObserver) -> ResponseCache | None:

@@ -10,13 +10,31 @@ from .errors import InvalidRequest, LevelheadError, NotCapable, PermissionDenied
 from .policy import FIELD_OF_NEED, Choice, Offer, Promises, choose, first_gate, unmet_needs, uplift_of
 from .ports import QualityModel
 from .spend import InputRatios, estimate_input, expected_cost, worst_case, worst_rates
-from .types import Assessment, Candidate, Chat, Decision, Goal, Key, Level, Model, Nanos, Reason, Scope, Slot, value
+from .types import (
+    Assessment,
+    Candidate,
+    Chat,
+    Decision,
+    Goal,
+    Identity,
+    Key,
+    Level,
+    Model,
+    Nanos,
+    Reason,
+    Scope,
+    Slot,
+    value,
+)
 
 DEFAULT_OUTPUT_CAP = 8_192
 DEFAULT_MIN_OUTPUT = 256
 
 # How long answers tend to be, tokens: a prior until a slot's own traffic says better. Only cost ratios depend on it.
 TYPICAL_OUTPUT = {Level.L1: 200, Level.L2: 500, Level.L3: 1_000, Level.L4: 1_200}
+
+
+Learned = Callable[[str, str | None, Assessment, Sequence[Model]], Assessment]  # key, slot, what was read, of whom
 
 
 @value
@@ -40,7 +58,7 @@ class Decider:
     """Holds what decisions need and requests don't change.
 
     `healthy`: does a model's breaker let calls pass? `pace`: the price of money in budgets that have to last. `inputs`
-    learns how many tokens texts come to.
+    learns how many tokens texts come to. `learned` corrects an assessment by what is known of its key and slot.
     """
 
     def __init__(
@@ -51,6 +69,7 @@ class Decider:
         healthy: Callable[[str], bool],
         pace: Callable[[Sequence[Scope]], float] | None = None,
         promises: Promises | None = None,
+        learned: Learned | None = None,
     ) -> None:
         self._quality = quality
         self._models = tuple(models)
@@ -59,11 +78,15 @@ class Decider:
         self._pace = pace
         self._promises = promises or Promises()
         self.inputs = InputRatios()
+        self._learned = learned
         self._thresholds: dict[float, float] = {}
         self._rates = {model.name: worst_rates(model.price) for model in models}
 
-    def assess(self, chat: Chat) -> Assessment:
-        return self._quality.assess(chat, self._models)
+    def assess(self, chat: Chat, who: Identity | None = None) -> Assessment:
+        assessment = self._quality.assess(chat, self._models)
+        if self._learned is None or who is None:
+            return assessment
+        return self._learned(who.key.name, who.slot, assessment, self._models)
 
     def decide(self, question: Question, assessment: Assessment) -> Decision:
         """The decision of `_decide`, with the models that only a turn before needed, if there are any."""

@@ -271,7 +271,9 @@ class Pipeline:
             rooms.affinity.warm(passage.conversation, passage.chat, pool, estimate_input(passage.chat)),
             is_housekeeping(passage.chat),
         )
-        assessment = passage.decision.assessment if passage.decision else rooms.decider.assess(passage.chat)
+        assessment = (
+            passage.decision.assessment if passage.decision else rooms.decider.assess(passage.chat, passage.identity)
+        )
         decision = passage.decision = rooms.decider.decide(question, assessment)
         passage.level, passage.confidence, passage.reason = assessment.level, assessment.confidence, decision.reason
         passage.decided_in += perf_counter() - began

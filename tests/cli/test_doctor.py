@@ -216,9 +216,9 @@ class TestSetUp:
             (copy / file.name).write_bytes(file.read_bytes())
         monkeypatch.setattr(artefact, "shipped", lambda: copy)
         assert findings(None, tmp_path)["artefact"].status == "ok"
-        weights = bytearray((copy / "weights.npy").read_bytes())
+        weights = bytearray((copy / "arrays.npz").read_bytes())
         weights[-1] ^= 1
-        (copy / "weights.npy").write_bytes(weights)
+        (copy / "arrays.npz").write_bytes(weights)
         assert findings(None, tmp_path)["artefact"].status == "problem"
 
     def test_a_file_where_the_directory_should_be(self, tmp_path: Path) -> None:

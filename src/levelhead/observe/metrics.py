@@ -20,10 +20,10 @@ from prometheus_client.samples import Sample
 from .._version import __version__
 from ..errors import BudgetExhausted
 from ..ports import Certified
-from ..types import Attempt, Balance, Level, Model, Reason, Record, Usage
+from ..types import Attempt, Balance, Level, Model, Reason, Record, Usage, Verdict
 from ..wire.history import KINDS as REPAIRS
 from .counts import Counting, Frozen
-from .labels import BREAKER, CACHE_TIERS, LOST, NONE, OUTCOMES, TOKEN_TYPES, Labels
+from .labels import BREAKER, CACHE_TIERS, LOST, NONE, OTHER, OUTCOMES, TOKEN_TYPES, Labels
 from .teams import TeamMetrics, TeamSummary
 from .workers import VARIABLE
 
@@ -73,6 +73,10 @@ class _Instruments:
             "model_switches", "reason", "Conversations that changed their model, by why it was chosen"
         )
         self.repairs = counter("history_repairs", "kind", "Mends of conversations that another model wrote a part of")
+        self.verdicts = counter(
+            "verdicts", "slot level tier verdict", "Verdicts on answers: good from a score of a half"
+        )
+        self.log_lost = counter("decision_log_lost_rows", "", "Decisions that the log could not keep")
         self.overrun = counter("budget_overrun_usd", "", "Cost beyond what was reserved")
         self.ledger_errors = counter("ledger_errors", "", "Times the budget store could not be reached or written")
         self.breaker = Gauge(
@@ -105,7 +109,8 @@ class _Instruments:
         self.cache.seed((NONE,), ("miss", "bypass"))
         self.cache.seed(("memory", "disk", "flight"), ("hit",))
         self.cache.seed(("disk",), LOST)
-        for metric in (self.decision_seconds, self.overhead_seconds, self.overrun, self.ledger_errors):
+        self.verdicts.seed(labels.slots, levels, labels.tiers, ("good", "bad"))
+        for metric in (self.decision_seconds, self.overhead_seconds, self.overrun, self.log_lost, self.ledger_errors):
             metric.seed()
 
 
@@ -174,6 +179,16 @@ class PrometheusObserver:
             if self._teams is None:
                 self._teams = TeamMetrics(self._counting)
             self._teams.add(run)
+
+    def judged(self, verdict: Verdict, tier: str | None) -> None:
+        """A verdict that is new."""
+        slot, tier = self._labels.slot(verdict.slot or NONE), tier if tier in self._labels.tiers else OTHER
+        self._counts.verdicts.add((slot, _LEVELS[verdict.level], tier, "good" if verdict.score >= 0.5 else "bad"))
+
+    def log_lost(self, rows: int) -> None:
+        """Rows of the decision log that were dropped."""
+        with self._from_threads:
+            self._counts.log_lost.add((), rows)
 
     def overran(self, usd: float) -> None:
         """A settlement above its reservation."""

@@ -45,8 +45,8 @@ class Access:
         self._keys = {_digest(known.secret.reveal()): known.key for known in keys}
         self._admin = _digest(admin.reveal()) if admin else None
         self._metrics = _digest(metrics.reveal()) if metrics else None
-        self._buckets: dict[str, _Bucket] = {
-            key.name: _Bucket(key.requests_per_minute, clock)
+        self._buckets: dict[str, Bucket] = {
+            key.name: Bucket(key.requests_per_minute, clock)
             for key in self._keys.values()
             if key.requests_per_minute is not None
         }
@@ -103,10 +103,10 @@ def _host(url: str) -> str:
         return ""
 
 
-class _Bucket:
+class Bucket:
     """A token bucket of one minute's requests; refuses with the seconds until the next token."""
 
-    def __init__(self, per_minute: int, clock: Callable[[], float]) -> None:
+    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate = per_minute / 60.0
         self._most = float(per_minute)
         self._tokens = float(per_minute)

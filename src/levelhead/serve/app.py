@@ -15,6 +15,7 @@ import orjson
 
 from ..deciding import explanation
 from ..errors import InvalidRequest, LevelheadError, ModelNotFound, NotFound, Overloaded, StreamBroken
+from ..learning import Learner
 from ..passage import Ask, Passage, Reply, frames
 from ..router import Pipeline
 from ..spend import as_json
@@ -26,6 +27,7 @@ from .drain import Drain
 from .exchange import JSON_HEAD, ClientGone, Exchange, Work
 from .gate import Gate
 from .openapi import document
+from .verdicts import DECISIONS, Verdicts
 
 log = logging.getLogger("levelhead.serve")
 
@@ -54,11 +56,20 @@ class Route:
 class App:
     """`exchange.Application`. `exposition` renders `/metrics` for an Accept header."""
 
-    def __init__(self, pipeline: Pipeline, access: Access, exposition: Exposition, gate: Gate | None = None) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        access: Access,
+        exposition: Exposition,
+        gate: Gate | None = None,
+        learner: Learner | None = None,
+    ) -> None:
         self._pipeline = pipeline
         self._access = access
         self._exposition = exposition
         self._gate = gate or Gate()
+        self._learner = learner
+        self._verdicts = Verdicts(learner, access)
         self.drain = Drain()
         self._routes: dict[str, dict[str, Route]] = {
             "/v1/chat/completions": {"POST": Route(self._ask, keyed=True)},
@@ -70,6 +81,7 @@ class App:
             "/v1/explain": {"POST": Route(self._explain, keyed=True)},
             "/v1/models": {"GET": Route(self._models, keyed=True)},
             "/v1/budgets": {"GET": Route(self._budgets)},
+            "/v1/feedback": {"POST": Route(self._verdicts.feedback)},
             "/": {"GET": Route(self._root)},
             "/api/hello": {"GET": Route(self._root)},
             "/healthz": {"GET": Route(self._healthz)},
@@ -85,10 +97,14 @@ class App:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 self.drain.watch()
+                if self._learner is not None:
+                    await self._learner.start()
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await self.drain.settle(LAST_SECONDS)  # what was cancelled settles its account
                 await self._pipeline.aclose()
+                if self._learner is not None:
+                    await self._learner.aclose()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
@@ -123,6 +139,8 @@ class App:
         methods = self._routes.get(path) or self._routes.get(path.rstrip("/"))
         if methods is None and path.startswith("/v1/models/"):
             methods = {"GET": Route(self._model, keyed=True)}
+        if methods is None and path.startswith(DECISIONS):
+            methods = {"GET": Route(self._verdicts.decision)}
         if methods is None:
             raise NotFound(f"No such path: {path[:200]!a}.", code="unknown_url")
         route = methods.get("GET" if method == "HEAD" else method)

@@ -23,7 +23,7 @@ def document() -> Json:
             "title": "levelhead",
             "version": __version__,
             "summary": "A cost-aware model router for agent teams, in the dialects of OpenAI and Anthropic.",
-            "license": {"name": "MIT", "identifier": "MIT"},
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
         "security": [{"bearer": []}, {"xApiKey": []}],
@@ -130,6 +130,12 @@ _TOOL = _object(
     function=_object(("name",), name={"type": "string", "pattern": "^[a-zA-Z0-9_-]{1,64}$"}, parameters=FREE),
 )
 SCHEMAS: dict[str, Json] = {
+    "Feedback": _object(
+        ("decision_id", "score"),
+        decision_id={**TEXT, "minLength": 1, "maxLength": 100},
+        score=_number(0, 1),
+        source={**TEXT, "pattern": "^[A-Za-z0-9_.:@/-]{1,64}$"},
+    ),
     "ChatRequest": _object(
         ("model", "messages"),
         model={**TEXT, "description": "auto, auto/SLOT, a slot, a tier, or a configured model"},
@@ -305,6 +311,22 @@ PATHS: dict[str, dict[str, dict[str, Any]]] = {
         "get": {
             "summary": "The caller's budgets; with the admin key, all.",
             "answer": _object(("budgets",), budgets=_list(_ref("Balance"))),
+        }
+    },
+    "/v1/feedback": {
+        "post": {
+            "summary": "A verdict on one of the caller's own answers, once for each source. Routing learns from it.",
+            "asks": "Feedback",
+            "answer": _object(("decision_id", "recorded"), decision_id=TEXT, recorded={"type": "boolean"}),
+            "statuses": (404,),
+        }
+    },
+    "/v1/decisions/{id}": {
+        "get": {
+            "summary": "One decision in full: why, what else was possible, what it cost, the verdicts since.",
+            "answer": _object(("id", "outcome", "verdicts"), id=TEXT, outcome=TEXT, verdicts=_list(FREE)),
+            "parameters": ({"name": "id", "in": "path", "required": True, "schema": TEXT},),
+            "statuses": (404,),
         }
     },
     "/": {"get": {"summary": "Who is there.", "answer": _object(("name",), name=TEXT), "open": True}},

@@ -75,7 +75,7 @@ def create_app(config: Config) -> App:
     )
     limits = config.limits
     gate = Gate(Bounds(limits.in_flight, limits.in_flight_per_key, limits.waiting, limits.wait))
-    return App(house.pipeline, access, house.metrics.exposition, gate)
+    return App(house.pipeline, access, house.metrics.exposition, gate, house.learner)
 
 
 def worker() -> App:
