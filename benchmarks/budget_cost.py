@@ -132,7 +132,7 @@ def through_the_proxy(folder: Path, rounds: int, seconds: float) -> dict[str, li
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=7, help="0: in process only")
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--no-write", action="store_true")
     wanted = parser.parse_args()
@@ -140,16 +140,17 @@ def main() -> None:
     usable = os.sched_getaffinity(0)
     with tempfile.TemporaryDirectory(prefix="levelhead-budgets-") as place:
         alone = in_process(Path(place))
-        proxied = through_the_proxy(Path(place), wanted.rounds, wanted.seconds)
+        proxied = through_the_proxy(Path(place), wanted.rounds, wanted.seconds) if wanted.rounds else {}
     os.sched_setaffinity(0, usable)
-    ratios = sorted(a / b for a, b in zip(proxied["with"], proxied["without"], strict=True))
     rows = [[name, f"{one['p50_us']:.1f}", f"{one['p99_us']:.1f}"] for name, one in alone.items()]
     shown = report.table(["reserve + settle", "p50, us", "p99, us"], rows)
-    shown += (
-        f"\n\nThroughput at 32 connections with budgets is {median(ratios):.3f} of that without "
-        f"({ratios[0]:.3f}..{ratios[-1]:.3f} over {len(ratios)} rounds): "
-        f"{median(proxied['with']):,.0f} against {median(proxied['without']):,.0f} requests per second."
-    )
+    if proxied:
+        ratios = sorted(a / b for a, b in zip(proxied["with"], proxied["without"], strict=True))
+        shown += (
+            f"\n\nThroughput at 32 connections with budgets is {median(ratios):.3f} of that without "
+            f"({ratios[0]:.3f}..{ratios[-1]:.3f} over {len(ratios)} rounds): "
+            f"{median(proxied['with']):,.0f} against {median(proxied['without']):,.0f} requests per second."
+        )
     print(shown)
     if not wanted.no_write:
         made = {"machine": describe().as_dict(), "in_process": alone, "requests_per_second": proxied}

@@ -205,7 +205,10 @@ def main() -> int:
     parser.add_argument("--only", default=",".join(SETTINGS))
     parser.add_argument("--no-write", action="store_true")
     wanted = parser.parse_args()
-    results, wrong = {}, []
+    file = HERE / "results" / "race.json"
+    known = json.loads(file.read_text())["settings"] if file.exists() else {}  # of settings that aren't played now
+    results: dict[str, list[dict[str, Any]]] = {}
+    wrong = []
     for setting in wanted.only.split(","):
         with tempfile.TemporaryDirectory(prefix="levelhead-race-") as folder, ExitStack() as stack:
             field = opened(stack, setting, Path(folder))
@@ -217,11 +220,12 @@ def main() -> int:
                 rounds.append(one)
         results[setting] = rounds
         wrong += verdict(rounds, calm=setting == "calm")
+    results = {setting: {**known, **results}[setting] for setting in SETTINGS if setting in {**known, **results}}
     shown = table(results)
     print(shown, *wrong, sep="\n")
     if not wanted.no_write:
         made = {"machine": describe().as_dict(), "settings": results}
-        (HERE / "results" / "race.json").write_text(json.dumps(made, indent=1) + "\n")
+        file.write_text(json.dumps(made, indent=1) + "\n")
         report.replace_between(HERE / "README.md", "race", f"{describe().line()}\n\n{shown}")
     return bool(wrong)
 
