@@ -10,7 +10,7 @@ from typing import Any, Literal
 import orjson
 
 from ..errors import InvalidRequest
-from ..types import Chat, Model
+from ..types import Chat, Model, Need
 
 When = Literal["deterministic", "always"]
 
@@ -111,6 +111,8 @@ def _deterministic(chat: Chat) -> bool:
         return False
     if any(chat.body.get(name) for name in _EFFECTS):
         return False
+    if chat.stream and chat.dialect == "messages" and Need.DOCUMENTS in chat.needs:
+        return False  # citations go by in frames that aren't collected
     tools = chat.body.get("tools")
     return not (isinstance(tools, (list, tuple)) and any(_hosted(tool) for tool in tools))
 

@@ -121,10 +121,11 @@ class FakeAnthropic(VendorServer):
             signature = digest(reply.reasoning, 0)
             found.append({"type": "thinking", "thinking": reply.reasoning, "signature": signature})
         if reply.text:
-            found.append({"type": "text", "text": reply.text})
+            found.append({"type": "text", "text": reply.text, "citations": None})
         for call in reply.tools:
             name = call.id or f"toolu_{digest('tool', self.next_number())[:24]}"
-            found.append({"type": "tool_use", "id": name, "name": call.name, "input": orjson.loads(call.arguments)})
+            made = {"type": "tool_use", "id": name, "name": call.name, "caller": {"type": "direct"}}
+            found.append({**made, "input": orjson.loads(call.arguments)})
         return found
 
     def events(self, reply: Reply, body: Json) -> list[bytes]:
@@ -153,7 +154,7 @@ class FakeAnthropic(VendorServer):
             deltas = [{"type": "thinking_delta", "thinking": piece} for piece in pieces(block["thinking"], chars)]
             deltas.append({"type": "signature_delta", "signature": block["signature"]})
         else:
-            empty = {"type": "text", "text": ""}
+            empty = {"type": "text", "text": "", "citations": None}
             deltas = [{"type": "text_delta", "text": piece} for piece in pieces(block["text"], chars)]
         start = event("content_block_start", index=index, content_block=empty)
         middle = [event("content_block_delta", index=index, delta=delta) for delta in deltas]
@@ -187,6 +188,9 @@ class FakeAnthropic(VendorServer):
                 "ephemeral_1h_input_tokens": used.cache_write_1h,
             },
             "output_tokens": used.output,
+            "output_tokens_details": None,
+            "inference_geo": "not_available",
+            "server_tool_use": None,
             "service_tier": "standard",
         }
 
@@ -199,6 +203,8 @@ class FakeAnthropic(VendorServer):
             "content": [],
             "stop_reason": reply.finish,
             "stop_sequence": None,
+            "stop_details": None,
+            "container": None,
             "usage": {},
         }
 

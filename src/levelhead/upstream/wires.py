@@ -57,7 +57,7 @@ class HttpUpstream(ABC):
         self._endpoints: dict[str, tuple[Model, Endpoint]] = {}
 
     @abstractmethod
-    def _url(self, base: str | None, dialect: Dialect) -> str:
+    def _url(self, base: str | None, dialect: Dialect = "chat") -> str:
         """`dialect`: embeddings have an address of their own, and a model that serves them serves nothing else."""
 
     @abstractmethod
@@ -135,7 +135,7 @@ class OpenAIUpstream(HttpUpstream):
 
     wire = "openai"
 
-    def _url(self, base: str | None, dialect: Dialect) -> str:
+    def _url(self, base: str | None, dialect: Dialect = "chat") -> str:
         path = "/embeddings" if dialect == "embeddings" else "/chat/completions"
         return join(base or "https://api.openai.com/v1", "/v1", path)
 
@@ -160,7 +160,7 @@ class AnthropicUpstream(HttpUpstream):
 
     wire = "anthropic"
 
-    def _url(self, base: str | None, dialect: Dialect) -> str:
+    def _url(self, base: str | None, dialect: Dialect = "chat") -> str:
         base = (base or "https://api.anthropic.com").rstrip("/")
         return join(base if base.endswith(("/v1", "/v1/messages")) else f"{base}/v1", "", "/messages")
 

@@ -11,7 +11,7 @@ from .errors import render_error_event
 from .messages_read import thinking_wanted
 from .messages_relay import Closing
 from .messages_thinking import UNSIGNED
-from .messages_write import closing, event, message_id, stop_reason_of, usage_of
+from .messages_write import DIRECT, closing, event, message_id, stop_reason_of, usage_of
 from .usage import estimate_usage, from_openai
 
 __all__ = ["StreamWriter"]
@@ -82,6 +82,8 @@ class StreamWriter:
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
+            "stop_details": None,
+            "container": None,
             "usage": usage,
         }
         frames.append(event("message_start", message=message))
@@ -97,7 +99,7 @@ class StreamWriter:
             if text := delta.get(name):
                 self._refused = self._refused or name == "refusal"
                 if self._open != "text":
-                    self._begin(frames, "text", {"type": "text", "text": ""})
+                    self._begin(frames, "text", {"type": "text", "text": "", "citations": None})
                 self._add(frames, {"type": "text_delta", "text": text})
         for call in delta.get("tool_calls") or ():
             self._tool_call(call, frames)
@@ -122,7 +124,13 @@ class StreamWriter:
             self._calls.add(index)
             self._call = index
             id = call.get("id") or f"toolu_{len(self._calls)}"
-            block: dict[str, Any] = {"type": "tool_use", "id": id, "name": function.get("name") or "", "input": {}}
+            block: dict[str, Any] = {
+                "type": "tool_use",
+                "id": id,
+                "name": function.get("name") or "",
+                "caller": DIRECT,
+                "input": {},
+            }
             self._begin(frames, "tool_use", block)
         if piece := function.get("arguments"):
             self._add(frames, {"type": "input_json_delta", "partial_json": piece})

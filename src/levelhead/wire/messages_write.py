@@ -14,12 +14,13 @@ from .messages_read import thinking_wanted
 from .messages_thinking import UNSIGNED
 from .sse import encode
 
-__all__ = ["closing", "event", "message_id", "render_answer", "replay", "stop_reason_of", "usage_of"]
+__all__ = ["DIRECT", "closing", "event", "message_id", "render_answer", "replay", "stop_reason_of", "usage_of"]
 
 _STOPS = {
     "stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "function_call": "tool_use",
     "content_filter": "refusal",
 }  # fmt: skip
+DIRECT = {"type": "direct"}  # who called the tool: the model itself, not a program of its
 _NATIVE_STOPS = frozenset({"stop_sequence", "refusal", "pause_turn", "model_context_window_exceeded"})
 
 
@@ -37,6 +38,8 @@ def render_answer(answer: Answer, chat: Chat) -> bytes:
         "content": _blocks(said, chat),
         "stop_reason": stop_reason_of(answer.finish, choice.get("native_finish_reason"), said.get("refusal")),
         "stop_sequence": None,
+        "stop_details": None,
+        "container": None,
         "usage": usage_of(answer.usage),
     }
     return orjson.dumps(message)
@@ -65,6 +68,8 @@ def usage_of(usage: Usage) -> dict[str, Any]:
         },
         "output_tokens": usage.output,
         "output_tokens_details": {"thinking_tokens": usage.reasoning},
+        "inference_geo": None,
+        "server_tool_use": None,
         "service_tier": None,
     }
 
@@ -78,12 +83,11 @@ def _blocks(said: Mapping[str, Any], chat: Chat) -> list[dict[str, Any]]:
         blocks.append({"type": "thinking", "thinking": said["reasoning_content"], "signature": UNSIGNED})
     text = said.get("content") or said.get("refusal")
     if text:
-        blocks.append({"type": "text", "text": text})
+        blocks.append({"type": "text", "text": text, "citations": None})
     for call in said.get("tool_calls") or ():
         function = call["function"]
-        blocks.append(
-            {"type": "tool_use", "id": call["id"], "name": function["name"], "input": _input(function["arguments"])}
-        )
+        use = {"type": "tool_use", "id": call["id"], "name": function["name"], "caller": DIRECT}
+        blocks.append({**use, "input": _input(function["arguments"])})
     return blocks
 
 

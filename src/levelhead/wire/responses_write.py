@@ -20,10 +20,13 @@ __all__ = [
     "response_id", "shell", "tools_of", "usage_of",
 ]  # fmt: skip
 
-_ECHOED = (
-    "instructions", "max_output_tokens", "metadata", "previous_response_id", "prompt_cache_key", "safety_identifier",
-    "service_tier", "temperature", "top_p", "truncation", "user", "reasoning", "text", "top_logprobs", "max_tool_calls",
-)  # fmt: skip
+# What a response says of its request, with what it says where the request said nothing.
+_ECHOED: dict[str, Any] = {
+    "frequency_penalty": 0.0, "instructions": None, "max_output_tokens": None, "max_tool_calls": None, "metadata": {},
+    "presence_penalty": 0.0, "previous_response_id": None, "prompt_cache_key": None,
+    "safety_identifier": None, "service_tier": "default", "temperature": 1.0, "text": {"format": {"type": "text"}},
+    "top_logprobs": 0, "top_p": 1.0, "truncation": "disabled", "user": None,
+}  # fmt: skip
 
 
 def render_answer(answer: Answer, chat: Chat) -> bytes:
@@ -63,17 +66,23 @@ def shell(chat: Chat, id: object, model: str, created: object) -> dict[str, Any]
         "parallel_tool_calls": source.get("parallel_tool_calls") is not False,
         "store": source.get("store") is not False,
         "tool_choice": source.get("tool_choice") or "auto",
-        "tools": source.get("tools") or [],
-        **{name: source.get(name) for name in _ECHOED if name in source},
+        "tools": [_told(tool) for tool in source.get("tools") or ()],
+        "completed_at": None,
+        **{name: default if source.get(name) is None else source[name] for name, default in _ECHOED.items()},
+        "reasoning": {"effort": None, "summary": None, **(source.get("reasoning") or {})},
         "usage": None,
     }
+
+
+def _told(tool: Json) -> Json:
+    return {"description": None, "strict": None, **tool} if tool["type"] == "function" else tool
 
 
 def ending(finish: str, *, refused: bool = False) -> dict[str, Any]:
     """How a response ended, in its own words."""
     why = {"length": "max_output_tokens", "content_filter": None if refused else "content_filter"}.get(finish)
     if why is None:
-        return {"status": "completed", "incomplete_details": None}
+        return {"status": "completed", "incomplete_details": None, "completed_at": int(time.time())}
     return {"status": "incomplete", "incomplete_details": {"reason": why}}
 
 
