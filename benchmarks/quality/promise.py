@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from levelhead.learn.certify import THRESHOLDS, certify
+from levelhead.learn.certify import THRESHOLDS, certify, lowest_threshold
 from levelhead.learn.opinions import Opinions
 from levelhead.policy import Certificate, Paired, Watch
 from levelhead.stats import shown_below
@@ -101,11 +101,7 @@ def _paired(known: Opinions, pick: npt.NDArray[np.int64]) -> list[Paired]:
 
 
 def _certified(trust: Floats, loss: Floats) -> float | None:
-    verdicts = [
-        Paired(float(t), 1 - max(float(x), 0.0), 1 + min(float(x), 0.0)) for t, x in zip(trust, loss, strict=True)
-    ]
-    found = certify(verdicts, GOAL, policy="benchmark")
-    return found.threshold if isinstance(found, Certificate) else None
+    return lowest_threshold(trust, loss, GOAL.max_quality_loss, 1 - GOAL.confidence)[0]
 
 
 def _by(passes: Callable[[Floats], bool]) -> Rule:

@@ -19,7 +19,7 @@ from .learning import Learner
 from .observe import Fanout, RequestLog
 from .observe.journal import Journal, open_journal
 from .pacing import Pacer
-from .policy import Affinity, Promises, load, policy_version
+from .policy import Affinity, Promises, load, mark_withdrawn, policy_version
 from .ports import ResponseCache
 from .router import Pipeline, Rooms
 from .spend import Unlimited, listing_for, open_ledger
@@ -167,7 +167,8 @@ def _drafting(config: Config, models: Mapping[str, Model], policy: str, checker:
         checker=checker,
         checker_seconds=entry.seconds,
         uncertified=config.goal().uncertified,
-        promises=Promises(load(config.certificates), policy),
+        policy=policy,
+        promises=Promises(load(config.certificates), policy, lambda one: mark_withdrawn(config.certificates, one)),
     )
 
 

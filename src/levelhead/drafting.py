@@ -49,6 +49,7 @@ class Drafting:
     checker_seconds: float = 10.0
     weights: Logistic = PRIOR
     uncertified: Literal["estimate", "strong"] = "estimate"
+    policy: str = ""  # its version, which certificates are bound to
     promises: Promises = field(default_factory=Promises)
 
 

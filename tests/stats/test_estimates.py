@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from levelhead.stats import Logistic, fit_logistic, fixed_sequence, off_policy
+from levelhead.stats import Logistic, fit_logistic, off_policy
 
 PRIOR = Logistic((1.0, 0.0), -0.5)
 
@@ -26,13 +26,6 @@ def test_separable_data_stay_finite():
     found = fit_logistic(features, np.array([0.0, 1.0] * 50), PRIOR)
     assert np.isfinite(found.weights).all()
     assert found.chance((1.0, 0.0)) > 0.9 > 0.1 > found.chance((-1.0, 0.0))
-
-
-def test_a_fixed_sequence_ends_at_its_first_failure():
-    asked = []
-    assert fixed_sequence("abcd", lambda at: asked.append(at) or at < 2) == 2
-    assert asked == [0, 1, 2]
-    assert fixed_sequence("ab", lambda at: True) == 2
 
 
 def logged_bandit(random, n):

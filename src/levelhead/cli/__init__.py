@@ -14,6 +14,7 @@ import typer
 from .._version import __version__
 from ..errors import LevelheadError
 from .budgets import budgets
+from .certify import certify
 from .charter import app as charter
 from .demo import demo
 from .doctor import doctor
@@ -30,7 +31,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,  # they print local variables, and those hold secrets
 )
-for verb in (serve, explain, doctor, probe, budgets, train, replay, demo):
+for verb in (serve, explain, doctor, probe, budgets, train, replay, certify, demo):
     app.command()(verb)
 app.add_typer(charter, name="charter")
 

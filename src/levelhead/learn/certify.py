@@ -16,20 +16,19 @@ import numpy as np
 import numpy.typing as npt
 
 from ..policy import WHOLE, Certificate, Paired, Route
-from ..stats import Tested, fixed_sequence, loss_below, loss_upper
+from ..stats import Tested, loss_below, loss_upper
 from ..types import Goal
 
 Floats = npt.NDArray[np.float64]
 
 # Fixed before any verdict is seen, which is what makes testing them one after the other right.
-THRESHOLDS = (0.99, 0.98, 0.96, 0.94, 0.92, 0.9, 0.88, 0.86, 0.84, 0.82, 0.8, 0.78, 0.75, 0.72, 0.69, 0.66, 0.63, 0.6,
-              0.57, 0.54, 0.5, 0.46, 0.42, 0.38, 0.34, 0.3, 0.26, 0.22, 0.18, 0.14, 0.1, 0.06, 0.03, 0.0)  # fmt: skip
+THRESHOLDS = tuple(round(1 - step / 100, 2) for step in range(1, 101))
 LEAST = 100  # verdicts that a cell needs for a test of its own; sparser ones are tested at their parent
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """No certificate for this cell. `least`: the test's result at the safest threshold that failed."""
+    """No certificate for this cell, and `why`."""
 
     slot: str
     domain: str
@@ -53,22 +52,30 @@ def certify(
     counted = [verdict for verdict in verdicts if not verdict.forced]
     forced = len(verdicts) - len(counted)
     trust, losses = _arrays(counted)
-    tests: list[Tested] = []
-
-    def passes(at: int) -> bool:
-        tests.append(loss_below(np.where(trust >= THRESHOLDS[at], losses, 0.0), goal.max_quality_loss, level))
-        return tests[-1].passed
-
-    passed = fixed_sequence(THRESHOLDS, passes)
-    served = trust >= THRESHOLDS[passed - 1] if passed else np.zeros(0, dtype=bool)
-    if not passed or not served.any():
+    threshold, found = lowest_threshold(trust, losses, goal.max_quality_loss, level)
+    if threshold is None:
         return Refusal(slot, domain, len(counted), forced, _why_not(len(counted), goal))
-    found = tests[passed - 1]
+    served = trust >= threshold
     kept = np.where(served, losses, 0.0)
     return Certificate(
-        policy, path, slot, domain, THRESHOLDS[passed - 1], goal.max_quality_loss, goal.confidence, len(counted),
+        policy, path, slot, domain, threshold, goal.max_quality_loss, goal.confidence, len(counted),
         found.estimate, min(loss_upper(kept, level), goal.max_quality_loss), float(served.mean()), found.method, forced,
     )  # fmt: skip
+
+
+def lowest_threshold(trust: Floats, losses: Floats, bound: float, delta: float) -> tuple[float | None, Tested]:
+    """The lowest threshold that passes before one fails, with its test; None where nothing would be served by it."""
+    found, lowest, served_before = Tested(False, float("nan"), losses.size, "none"), None, -1
+    for threshold in THRESHOLDS:
+        served = trust >= threshold
+        count = int(served.sum())
+        if count != served_before:  # else it is the same hypothesis
+            tested = loss_below(np.where(served, losses, 0.0), bound, delta)
+            if not tested.passed:
+                break
+            found, served_before = tested, count
+        lowest = threshold if count else None
+    return lowest, found
 
 
 def certify_cells(

@@ -1,7 +1,19 @@
 """Assessment -> Decision. Pure functions: no clock, no network, no state but what `affinity.py` remembers."""
 
 from .affinity import Affinity
-from .certificate import FILE, WHOLE, Certificate, Paired, Route, load, policy_version, save, trust_of, uplift_of
+from .certificate import (
+    FILE,
+    WHOLE,
+    Certificate,
+    Paired,
+    Route,
+    load,
+    mark_withdrawn,
+    policy_version,
+    save,
+    trust_of,
+    uplift_of,
+)
 from .choose import Choice, Offer, choose
 from .dual import dual_price
 from .gates import FIELD_OF_NEED, first_gate, unmet_needs
@@ -23,6 +35,7 @@ __all__ = [
     "dual_price",
     "first_gate",
     "load",
+    "mark_withdrawn",
     "policy_version",
     "save",
     "trust_of",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from math import exp, log
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +17,8 @@ from ..types import Model, value
 
 Route = Literal["direct", "cascade"]
 WHOLE = ""  # the name of a parent: every domain of a slot, every slot
+log = logging.getLogger(__name__)
+
 _STEEP = 8.0
 FILE = "certificates.json"
 
@@ -68,12 +71,12 @@ class Certificate:
 
 def trust_of(uplift: float) -> float:
     """A predicted uplift on the scale of trusts, 0..1: falls as it rises, finest where uplifts are small."""
-    return exp(-_STEEP * max(uplift, 0.0))
+    return math.exp(-_STEEP * max(uplift, 0.0))
 
 
 def uplift_of(trust: float) -> float:
     """The uplift that has this trust; 1 for no trust at all."""
-    return min(1.0, -log(trust) / _STEEP) if trust > 0 else 1.0
+    return min(1.0, -math.log(trust) / _STEEP) if trust > 0 else 1.0
 
 
 def policy_version(artefact: str, models: Sequence[Model], rule: object) -> str:
@@ -88,6 +91,19 @@ def save(found: Sequence[Certificate], path: Path) -> None:
     partial = path.with_suffix(".partial")
     partial.write_bytes(orjson.dumps([asdict(one) for one in found], option=orjson.OPT_INDENT_2))
     partial.replace(path)
+
+
+def mark_withdrawn(path: Path, certificate: Certificate) -> None:
+    """So that a restart doesn't bring it back. A file that can't be written is left: this worker knows all the same."""
+    try:
+        kept = [certificate if _cell(one) == _cell(certificate) else one for one in load(path)]
+        save(kept, path)
+    except (OSError, ArtefactError):
+        log.warning("%s can't be written: a withdrawn certificate would be back after a restart", path.name)
+
+
+def _cell(one: Certificate) -> tuple[str, str, str, str]:
+    return one.policy, one.path, one.slot, one.domain
 
 
 def load(path: Path) -> list[Certificate]:

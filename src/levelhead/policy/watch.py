@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ..stats import Alarm
 from .certificate import WHOLE, Certificate, Paired, Route
+
+log = logging.getLogger(__name__)
 
 _PATIENCE = 5_000.0  # verdicts: how long, on average, until an alarm that isn't due
 _SLACK = 0.03  # of the share accepted, on top of what sampling explains
@@ -54,10 +57,16 @@ class Watch:
 class Promises:
     """The certificates in force, each under its watch. Looked up by slot and domain, then at their parents."""
 
-    def __init__(self, certificates: Iterable[Certificate] = (), policy: str = "") -> None:
+    def __init__(
+        self,
+        certificates: Iterable[Certificate] = (),
+        policy: str = "",
+        on_withdrawn: Callable[[Certificate], None] = lambda certificate: None,
+    ) -> None:
         """`policy`: the version that runs; a certificate of another one binds nothing."""
+        self._on_withdrawn = on_withdrawn
         self._watches: Mapping[tuple[Route, str, str], Watch] = {
-            (one.path, one.slot, one.domain): Watch(one) for one in certificates if one.policy == policy and one.valid
+            (one.path, one.slot, one.domain): Watch(one) for one in certificates if one.policy == policy
         }
 
     def threshold(self, path: Route, slot: str, domain: str) -> float | None:
@@ -67,13 +76,25 @@ class Promises:
 
     def checked(self, path: Route, slot: str, domain: str, trust: float) -> None:
         """Tells of a request whose trust is known, but not its quality."""
-        if self._watches and (watch := self._watch(path, slot, domain)) is not None:
-            watch.checked(trust)
+        if self._watches and (watch := self._watch(path, slot, domain)) is not None and not watch.checked(trust):
+            self._withdrawn(watch.certificate)
 
     def verdict(self, path: Route, verdict: Paired) -> Certificate | None:
         """Tells of a verdict; gives the certificate that it made invalid, if it did."""
         watch = self._watch(path, verdict.slot, verdict.domain) if self._watches else None
-        return None if watch is None or watch.verdict(verdict) else watch.certificate
+        if watch is None or watch.verdict(verdict):
+            return None
+        self._withdrawn(watch.certificate)
+        return watch.certificate
+
+    def _withdrawn(self, certificate: Certificate) -> None:
+        log.warning(
+            "certificate of slot %r, level %r withdrawn: %s",
+            certificate.slot or "all",
+            certificate.domain or "all",
+            certificate.withdrawn,
+        )
+        self._on_withdrawn(certificate)
 
     def certificates(self) -> Iterator[Certificate]:
         """Those in force and those withdrawn."""

@@ -8,7 +8,7 @@ from .drift import Alarm
 from .logistic import Logistic, fit_logistic
 from .paired import critical_z, paired_upper, score_z
 from .propensity import OffPolicy, off_policy
-from .selection import Tested, fixed_sequence, loss_below, loss_upper
+from .selection import Tested, loss_below, loss_upper
 from .sequences import MeanSequence
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     "betting_upper",
     "critical_z",
     "fit_logistic",
-    "fixed_sequence",
     "log_wealth",
     "loss_below",
     "loss_upper",

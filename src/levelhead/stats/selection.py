@@ -6,8 +6,6 @@ least the bound"; a family-wise test refuses some, and any of those may be used.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 import numpy as np
 import numpy.typing as npt
 
@@ -57,17 +55,6 @@ def loss_upper(losses: Floats, delta: float) -> float:
     if _whole(losses) and n <= MOST:
         return paired_upper(int((losses > 0).sum()), int((losses < 0).sum()), n, delta)
     return betting_upper(losses, delta)
-
-
-def fixed_sequence(candidates: Sequence[object], passes: Callable[[int], bool]) -> int:
-    """How many of `candidates` pass, tested in an order that was fixed beforehand until the first that doesn't.
-
-    Each at the full level: the first true hypothesis ends the sequence, so that the family-wise error is that level.
-    """
-    for at in range(len(candidates)):
-        if not passes(at):
-            return at
-    return len(candidates)
 
 
 def _whole(losses: Floats) -> bool:

@@ -99,6 +99,8 @@ def _decided(decision: Decision) -> dict[str, Any]:
         "model": decision.model.name,
         "tier": decision.model.tier,
         "reason": decision.reason.value,
+        "certified": decision.certified,
+        "trust": decision.trust,
         "difficulty": assessed.difficulty,
         "confidence": assessed.confidence,
         "features": assessed.features,
