@@ -2,6 +2,7 @@
 
 from .emergence import Emergence
 from .record import TeamRun, Turn
+from .remote import ProxyRouter
 from .team import Team
 
-__all__ = ["Emergence", "Team", "TeamRun", "Turn"]
+__all__ = ["Emergence", "ProxyRouter", "Team", "TeamRun", "Turn"]

@@ -2,8 +2,8 @@
 
 Every call takes a ceiling out of the purse before it is made and puts back what it didn't cost, so that the run can't
 exceed its budget whatever the calls do at once. A ceiling is a worst case and several times what a call tends to cost:
-a turn that runs alone may take up to `headroom` shares of what is left, turns that run together one share each. The
-share of the turn whose output is final stays untouched until then.
+a turn may take up to `headroom` shares, and turns that start together all there is but the share of the turn whose
+output is final, which stays untouched until then.
 """
 
 from __future__ import annotations
@@ -41,19 +41,22 @@ class Purse:
         """One more turn to come."""
         self._needs[turn] = need
 
-    def take(self, turn: Hashable, together: int = 1) -> Nanos | None:
-        """Sets a ceiling aside for `turn`, one of `together` turns that start at once; None: no limit."""
+    def take(self, *turns: Hashable) -> list[Nanos | None]:
+        """Sets a ceiling aside for each of these turns, which start at once; None: no limit."""
         if self.budget is None:
-            self._needs.pop(turn, None)
-            return None
+            for turn in turns:
+                self.waive(turn)
+            return [None] * len(turns)
         total = sum(self._needs.values())
-        need = self._needs.pop(turn, 0.0)
-        share = self._free * need / total if total > 0 else float(self._free)
-        kept = self._free * self._needs.get(self._final, 0.0) / total if total > 0 else 0.0
-        most = share if together > 1 else min(share * self._headroom, self._free - kept)
-        taken = min(self._free, int(max(most, 0.0)))
-        self._free -= taken
-        return taken
+        needs = [self._needs.pop(turn, 0.0) for turn in turns]
+        together = sum(needs)
+        if total <= 0 or together <= 0:
+            return [0] * len(turns)
+        free = self._free
+        room = free * (1 - self._needs.get(self._final, 0.0) / total)  # the rest is the final turn's
+        taken = [int(max(min(free * need / total * self._headroom, room * need / together), 0.0)) for need in needs]
+        self._free -= sum(taken)
+        return list(taken)
 
     def take_all(self) -> Nanos | None:
         """The last resort: all that is left."""

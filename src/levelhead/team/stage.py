@@ -79,7 +79,7 @@ class Stage:
         """One step: these turns at once. Raises what is the caller's mistake; a failing model is a failed turn."""
         step = self.steps
         self.steps += 1
-        ceilings = [self.purse.take((cue.agent, cue.phase), len(cues)) for cue in cues]
+        ceilings = self.purse.take(*((cue.agent, cue.phase) for cue in cues))
         turns = await _all([self._turn(cue, step, taken) for cue, taken in zip(cues, ceilings, strict=True)])
         self.turns.extend(turns)
         return turns
@@ -124,11 +124,15 @@ class Stage:
             try:
                 outcome = await self._ask(cue, lean, messages, taken)
             except BudgetExhausted as error:
+                if seen.text and room > _SMALLEST_VIEW:  # less to read costs less; a refusal costs nothing
+                    room = min(room, len(seen.text.encode())) // 2
+                    self.squeezed = True
+                    continue
                 self.purse.settle(taken, 0)
                 return replace(blank, status="abstained", abstention="budget", why="no money", error=error.scope)
             except InvalidRequest as error:
                 if error.code == "context_length_exceeded" and seen.text and room > _SMALLEST_VIEW:
-                    room //= 2
+                    room = min(room, len(seen.text.encode())) // 2
                     continue
                 self.purse.settle(taken, 0)
                 raise
@@ -141,7 +145,7 @@ class Stage:
                 raise
             break
         self.purse.settle(taken, round(outcome.cost_usd * NANOS_PER_USD))
-        if outcome.decision is not None and outcome.decision.reason is Reason.BUDGET:
+        if _reason(outcome) == Reason.BUDGET:
             self.squeezed = True
         blank = replace(blank, sees=seen.sees, cut=seen.cut)
         return _heard(blank, outcome, cue)
@@ -209,10 +213,16 @@ def _heard(blank: Turn, outcome: Outcome, cue: Cue) -> Turn:
     )
 
 
+def _reason(outcome: Outcome) -> str:
+    if outcome.decision is not None:
+        return outcome.decision.reason
+    return str((outcome.response.get("levelhead") or {}).get("reason", ""))
+
+
 def _tier(outcome: Outcome) -> str:
     decision = outcome.decision
     if decision is None:
-        return ""
+        return str((outcome.response.get("levelhead") or {}).get("tier", ""))  # of a proxy: what its headers say
     return next((c.model.tier for c in decision.candidates if c.model.name == outcome.model), decision.tier)
 
 
@@ -228,8 +238,11 @@ async def _all(work: Sequence[Any]) -> list[Turn]:
         raise
 
 
-def foreseen_level(asker: Any, task: str) -> Level | None:
-    """The level of the task, where the asker can tell without a call."""
+async def foreseen_level(asker: Any, task: str) -> Level | None:
+    """The level of the task, where the asker can tell without calling a model."""
+    if hasattr(asker, "alevel"):
+        found: Level | None = await asker.alevel(task)
+        return found
     explain = getattr(asker, "explain", None)
     if explain is None:
         return None

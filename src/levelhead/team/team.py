@@ -13,7 +13,7 @@ from typing import Any, Literal
 import orjson
 
 from ..errors import BudgetExhausted, InvalidRequest, LevelheadError, UpstreamUnavailable
-from ..types import NANOS_PER_USD
+from ..types import NANOS_PER_USD, Level
 from . import prompts
 from .emergence import emergence, roles_of
 from .judge import Quality, judging, quality, read_rating
@@ -118,7 +118,8 @@ class Team:
         name, seed = run or f"team-{secrets.token_hex(8)}", f"{self._seed}/{number}"
         arm = self.office.draw(name, seed)
         protocol = protocol_named(arm.settings["protocol"], batch_size=arm.settings["batch_size"])
-        stage = self._stage(protocol, task, name, seed, arm.settings)
+        level = await foreseen_level(self.router, task)
+        stage = self._stage(protocol, task, name, seed, level, arm.settings)
         await protocol.play(stage)
         await stage.last_resort()
         _served(stage.turns)
@@ -138,9 +139,10 @@ class Team:
             raise InvalidRequest("A score is a number from 0 to 1.", param="score")
         self.office.learn(run, score)
 
-    def _stage(self, protocol: Coordination, task: str, run: str, seed: str, settings: Mapping[str, Any]) -> Stage:
+    def _stage(
+        self, protocol: Coordination, task: str, run: str, seed: str, level: Level | None, settings: Mapping[str, Any]
+    ) -> Stage:
         agents = len(self.slots)
-        level = foreseen_level(self.router, task)
         usd_limit = settings["run_budget_usd"]
         budget = None if usd_limit is None else round(usd_limit * NANOS_PER_USD)
         purse = purse_for(protocol, agents, budget, settings["pacing"])
@@ -195,7 +197,7 @@ class Team:
         """The judge's rating; None where money, the judge's model or its answer fail: a run doesn't fail for it."""
         judge = self._judge
         assert judge is not None
-        taken = stage.purse.take(_JUDGE)
+        (taken,) = stage.purse.take(_JUDGE)
         fields: dict[str, Any] = {"model": judge, "slot": _JUDGE, "run": stage.cast.run, "cache": "no-store"}
         if taken is not None:
             fields["max_cost_usd"] = f"{usd(taken):.9f}"
