@@ -15,7 +15,7 @@ from levelhead import Team
 from levelhead.errors import BudgetExhausted, InvalidRequest, ModelNotFound, Unauthenticated, UpstreamUnavailable
 from levelhead.team import ProxyRouter
 from levelhead.testing import Refusal, Reply
-from levelhead.types import Level
+from levelhead.types import Level, Usage
 
 from .house import Proxy, Vendors
 
@@ -87,6 +87,7 @@ async def test_a_poor_wide_team_still_answers(house: Proxy, spoken: Vendors) -> 
 
 async def test_the_proxys_own_budget_binds_a_team(house: Proxy, spoken: Vendors) -> None:
     """The team has no limit of its own; the operator's for a run holds all the same."""
+    spoken.claude.answer = lambda body: Reply(text="w", usage=Usage(input=1_000, output=4_000))  # $0.042 each
     async with ProxyRouter(house.url, "sk-team") as router:
         team = Team("m", agents=64, protocol="shared", router=router, max_output_tokens=8_000, model="claude-sonnet")
         run = await team.arun(TASK, run="bound")
@@ -97,7 +98,10 @@ async def test_the_proxys_own_budget_binds_a_team(house: Proxy, spoken: Vendors)
 async def test_errors_come_back_as_what_they_are(house: Proxy, vendors: Vendors) -> None:
     hello = [{"role": "user", "content": "hello"}]
     async with ProxyRouter(house.url + "/v1/", "sk-team") as router:
-        assert (await router.alevel("Say hello.")) is Level.L1
+        told = await router.aexplain([{"role": "user", "content": "Say hello."}])
+        assert told is not None
+        assert told.level is Level.L1
+        assert 0 < told.cheap_usd < told.dear_usd
         assert (await router.achat(hello, max_tokens=50)).text == "echo: hello"
         with pytest.raises(ModelNotFound):
             await router.achat(hello, model="nobody")
@@ -113,7 +117,7 @@ async def test_errors_come_back_as_what_they_are(house: Proxy, vendors: Vendors)
         with pytest.raises(Unauthenticated):
             await stranger.achat(hello)
     async with ProxyRouter("http://127.0.0.1:1") as nowhere:
-        assert await nowhere.alevel("x") is None
+        assert await nowhere.aexplain(hello) is None
         with pytest.raises(UpstreamUnavailable) as lost:
             await nowhere.achat(hello, max_cost_usd=0.25)
         assert lost.value.cost_usd == 0.25  # what became of it isn't known

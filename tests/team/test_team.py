@@ -14,7 +14,7 @@ from cast import Heard, ScriptedRouter, answer, plain, read
 
 from levelhead import Router, Team
 from levelhead.errors import BudgetExhausted, InvalidRequest, ModelNotFound, UpstreamError, UpstreamUnavailable
-from levelhead.team.leaning import Effect, leans, place_of, prior, uplift
+from levelhead.team.leaning import Effect, lean_plan, place_of, prior, uplift
 from levelhead.testing import FakeOpenAI, Refusal, Reply, ThreadedVendor
 from levelhead.types import Level, Reason
 
@@ -250,14 +250,32 @@ def test_leaning() -> None:
     assert uplift("first", Level.L4, unsure) == pytest.approx(prior("first", Level.L4)[0], abs=0.01)
 
 
+def plan_of(agents: int, **more: Any) -> list[Any]:
+    turns = [(at, "act") for at in range(agents)]
+    given = {"level": None, "learned": {}, "explore": 0.0, "seed": "s", **more}
+    return list(lean_plan(turns, agents, **given).values())  # type: ignore[arg-type]
+
+
 def test_coins_are_fair_and_independent() -> None:
-    tossed = [[leans(8, None, learned={}, explore=0.5, seed=str(n))(at, "act") for at in range(8)] for n in range(500)]
+    tossed = [plan_of(8, explore=0.5, seed=str(number)) for number in range(500)]
     flat = [one for run in tossed for one in run]
     assert sum(one.randomised for one in flat) / len(flat) == pytest.approx(0.5, abs=0.03)
     coins = [one.lean for one in flat if one.randomised]
     assert sum(coins) / len(coins) == pytest.approx(0, abs=0.06)
     both = [run[0].lean * run[1].lean for run in tossed if run[0].randomised and run[1].randomised]
     assert sum(both) / len(both) == pytest.approx(0, abs=0.2)
+
+
+def test_strength_goes_where_it_is_worth_most_of_what_the_budget_covers() -> None:
+    learned = {
+        ("first", Level.L3): Effect(0.10, 1e-6),
+        ("middle", Level.L3): Effect(0.05, 1e-6),
+        ("last", Level.L3): Effect(0.20, 1e-6),
+    }
+    for units, leans in ((None, [1, 1, 1, 1]), (4, [-1, -1, -1, -1]), (13, [-1, -1, -1, 1]), (22, [1, -1, -1, 1])):
+        plan = plan_of(4, level=Level.L3, learned=learned, ratio=10.0, units=units)
+        assert [one.lean for one in plan] == leans
+    assert [one.lean for one in plan_of(4, level=Level.L3, learned=learned, ratio=10.0, units=31)] == [1, 1, -1, 1]
 
 
 def test_a_ceiling_for_one_call(router: Router, vendor: FakeOpenAI) -> None:

@@ -13,7 +13,7 @@ those the uplift of a strong model in a place is estimated without bias; see `up
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,6 +24,7 @@ Place = Literal["first", "middle", "last"]
 PLACES: tuple[Place, ...] = ("first", "middle", "last")
 COIN = 0.5
 THRESHOLD = 0.02
+RATIO = 8.0  # where nothing is known of prices
 
 # (mean, standard deviation) of the uplift from a strong model, by place; ours, before any trial.
 _EDGE = {Level.L3: (0.10, 0.10), Level.L4: (0.03, 0.15)}
@@ -77,19 +78,40 @@ def uplift(place: Place, level: Level | None, learned: Learned) -> float:
     return mean
 
 
-def leans(
-    agents: int, level: Level | None, *, learned: Learned, explore: float, seed: str, threshold: float = THRESHOLD
-) -> Callable[[int, Phase], Lean]:
-    """The leans of one run. `explore`: share of seats that are randomised; the same `seed` tosses the same coins.
+def lean_plan(
+    turns: Sequence[tuple[int, Phase]],
+    agents: int,
+    level: Level | None,
+    *,
+    learned: Learned,
+    explore: float,
+    seed: str,
+    threshold: float = THRESHOLD,
+    ratio: float = RATIO,
+    units: float | None = None,
+) -> dict[tuple[int, Phase], Lean]:
+    """The leans of one run's turns. `explore`: share that is randomised; the same `seed` tosses the same coins.
 
-    `threshold`: the uplift, in quality 0..1, that a strong model must be expected to bring to be preferred.
+    `threshold`: the uplift, in quality 0..1, that a strong model must be expected to bring to be preferred. `ratio`:
+    what a strong call costs in cheap ones; `units`: the budget in cheap calls, None: no limit. Where strength is
+    expected to pay in more turns than the budget covers, those with the largest uplift get it, the others lean to
+    thrift.
     """
-
-    def of(agent: int, phase: Phase) -> Lean:
+    plan: dict[tuple[int, Phase], Lean] = {}
+    wanting: list[tuple[float, int, tuple[int, Phase]]] = []
+    for order, (agent, phase) in enumerate(turns):
         toss = random.Random(f"{seed}/{agent}/{phase}")  # noqa: S311 - a trial's coin, guards nothing
         if phase != "intend" and toss.random() < explore:
-            return Lean(1.0 if toss.random() < COIN else -1.0, COIN, randomised=True)
-        expected = uplift(place_of(agent, agents, phase), level, learned)
-        return Lean(1.0 if expected > threshold else -1.0 if expected < -threshold else 0.0)
-
-    return of
+            plan[agent, phase] = Lean(1.0 if toss.random() < COIN else -1.0, COIN, randomised=True)
+            continue
+        expected = uplift(place_of(agent, agents, phase), level, learned) if phase != "intend" else 0.0
+        plan[agent, phase] = Lean(-1.0 if expected < -threshold else 0.0)
+        if expected > threshold:
+            wanting.append((-expected, order, (agent, phase)))
+    left = None if units is None else units - sum(ratio if lean.lean > 0 else 1.0 for lean in plan.values())
+    for _, _, turn in sorted(wanting):
+        afford = left is None or left >= ratio - 1
+        if left is not None and afford:
+            left -= ratio - 1
+        plan[turn] = Lean(1.0 if afford else -1.0)
+    return plan

@@ -14,7 +14,7 @@ morphogenetic, clonal, stigmergic and ripple protocols without defining them; th
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from ..errors import InvalidRequest
@@ -23,7 +23,7 @@ from .record import Phase, Turn
 from .stage import Cue, Stage
 
 EDGE_NEED, NEED, INTENT_NEED = 2.0, 1.0, 0.25  # how money is split: edges and integrators may want a strong model
-Need = Mapping[Hashable, float]
+Need = Mapping[tuple[int, Phase], float]
 
 
 class Coordination(Protocol):
@@ -77,7 +77,7 @@ class Coordinator:
     name = "coordinator"
 
     def needs(self, agents: int) -> Need:
-        work: dict[Hashable, float] = {(at, "act"): NEED for at in range(1, agents)}
+        work: dict[tuple[int, Phase], float] = {(at, "act"): NEED for at in range(1, agents)}
         return {(0, "assign"): NEED, **work, (0, "integrate"): EDGE_NEED}
 
     def final(self, agents: int) -> tuple[int, Phase]:
@@ -105,7 +105,7 @@ class Broadcast:
     name = "broadcast"
 
     def needs(self, agents: int) -> Need:
-        intents: dict[Hashable, float] = {(at, "intend"): INTENT_NEED for at in range(agents)}
+        intents: dict[tuple[int, Phase], float] = {(at, "intend"): INTENT_NEED for at in range(agents)}
         return {**intents, **{(at, "act"): NEED for at in range(agents)}}
 
     def final(self, agents: int) -> tuple[int, Phase]:
@@ -157,7 +157,7 @@ def protocol_named(name: str, *, batch_size: int) -> Coordination:
 
 
 def purse_for(protocol: Coordination, agents: int, budget: int | None, headroom: float) -> Purse:
-    return Purse(budget, protocol.needs(agents), protocol.final(agents), headroom)
+    return Purse(budget, dict(protocol.needs(agents).items()), protocol.final(agents), headroom)
 
 
 def counting(turns: list[Turn]) -> tuple[Turn, ...]:

@@ -41,6 +41,11 @@ class Purse:
         """One more turn to come."""
         self._needs[turn] = need
 
+    def weigh(self, turn: Hashable, factor: float) -> None:
+        """What a planned turn needs, times `factor`."""
+        if turn in self._needs:
+            self._needs[turn] *= factor
+
     def take(self, *turns: Hashable) -> list[Nanos | None]:
         """Sets a ceiling aside for each of these turns, which start at once; None: no limit."""
         if self.budget is None:

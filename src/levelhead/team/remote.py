@@ -22,6 +22,7 @@ from ..errors import (
     UpstreamUnavailable,
 )
 from ..types import Json, Level, Outcome, Secret, Usage
+from .stage import Foresight
 
 _HEADERS = ("slot", "run", "session", "task", "cache", "max_cost_usd", "lean")
 
@@ -70,13 +71,17 @@ class ProxyRouter:
             cache="bypass",
         )
 
-    async def alevel(self, task: str) -> Level | None:
-        """The level of a task, by `POST /v1/explain`; None where the proxy doesn't say."""
+    async def aexplain(self, messages: Sequence[Json]) -> Foresight | None:
+        """What `POST /v1/explain` tells of a task; None where the proxy doesn't."""
         try:
-            status, _, body = await self._post("/v1/explain", {"messages": [{"role": "user", "content": task}]}, {})
+            status, _, body = await self._post("/v1/explain", {"messages": messages}, {})
         except (aiohttp.ClientError, TimeoutError, OSError):
             return None
-        return _level(body.get("level")) if status == 200 else None
+        if status != 200:
+            return None
+        costs = [m["expected_cost_usd"] for m in body.get("models", {}).values() if m.get("eligible")]
+        dear = (body.get("decision") or {}).get("baseline_cost_usd", 0.0)
+        return Foresight(_level(body.get("level")), min(costs, default=0.0), dear)
 
     async def _post(
         self, path: str, body: Mapping[str, Any], headers: Mapping[str, str]

@@ -11,13 +11,14 @@ from ..errors import BudgetExhausted, InvalidRequest, LevelheadError, UpstreamEr
 from ..types import NANOS_PER_USD, Json, Level, Outcome, Reason
 from . import prompts
 from .answers import NO_ROLE, Said, read_answer, read_plan
-from .leaning import Lean
+from .leaning import RATIO, Lean
 from .purse import Purse, usd
 from .record import Phase, Turn
 from .transcript import Excerpt, excerpt, newest_lines
 
 BYTES_PER_TOKEN = 3  # cautious: most text has four
 _SMALLEST_VIEW = 400
+AGENT_COST = 2.0  # of a bare answer: an agent reads the others, too
 
 
 class Asker(Protocol):
@@ -238,16 +239,41 @@ async def _all(work: Sequence[Any]) -> list[Turn]:
         raise
 
 
-async def foreseen_level(asker: Any, task: str) -> Level | None:
-    """The level of the task, where the asker can tell without calling a model."""
-    if hasattr(asker, "alevel"):
-        found: Level | None = await asker.alevel(task)
-        return found
-    explain = getattr(asker, "explain", None)
-    if explain is None:
-        return None
+@dataclass(frozen=True, slots=True)
+class Foresight:
+    """What can be told of a task without calling a model. Costs: USD of one bare answer, cheapest and strongest."""
+
+    level: Level | None = None
+    cheap_usd: float = 0.0
+    dear_usd: float = 0.0
+
+    @property
+    def ratio(self) -> float:
+        """What a strong call costs in cheap ones."""
+        return max(1.0, self.dear_usd / self.cheap_usd) if self.cheap_usd > 0 else RATIO
+
+    def units(self, budget: int | None) -> float | None:
+        """The budget in cheap calls of a team's agent, who reads what others wrote; None: no limit, or not known."""
+        if budget is None or self.cheap_usd <= 0:
+            return None
+        return usd(budget) / (self.cheap_usd * AGENT_COST)
+
+
+async def foresee(asker: Any, task: str) -> Foresight:
+    """Level and costs, where the asker can tell."""
+    messages = [{"role": "user", "content": task}]
+    if hasattr(asker, "aexplain"):
+        told = await asker.aexplain(messages)
+        return Foresight() if told is None else told
+    if not hasattr(asker, "explain"):
+        return Foresight()
     try:
-        level: Level = explain([{"role": "user", "content": task}]).level
-        return level
+        decision = asker.explain(messages)
     except LevelheadError:
-        return None
+        return Foresight()
+    able = [c for c in getattr(decision, "candidates", ()) if c.eligible]
+    if not able:
+        return Foresight(decision.level)
+    top = max(c.model.tier_rank for c in able)
+    costs = [c.expected_cost_usd for c in able]
+    return Foresight(decision.level, min(costs), min(c.expected_cost_usd for c in able if c.model.tier_rank == top))

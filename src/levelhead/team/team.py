@@ -13,16 +13,16 @@ from typing import Any, Literal
 import orjson
 
 from ..errors import BudgetExhausted, InvalidRequest, LevelheadError, UpstreamUnavailable
-from ..types import NANOS_PER_USD, Level
+from ..types import NANOS_PER_USD
 from . import prompts
 from .emergence import emergence, roles_of
 from .judge import Quality, judging, quality, read_rating
-from .leaning import Lean, leans
+from .leaning import Lean, lean_plan
 from .office import DEFAULTS, office_for
 from .protocols import Coordination, counting, protocol_named, purse_for
 from .purse import usd
 from .record import TeamRun, Turn, summary
-from .stage import BYTES_PER_TOKEN, Asker, Cast, Stage, foreseen_level
+from .stage import BYTES_PER_TOKEN, Asker, Cast, Foresight, Stage, foresee
 from .tuning import Arm
 
 MOST_AGENTS = 256
@@ -118,8 +118,8 @@ class Team:
         name, seed = run or f"team-{secrets.token_hex(8)}", f"{self._seed}/{number}"
         arm = self.office.draw(name, seed)
         protocol = protocol_named(arm.settings["protocol"], batch_size=arm.settings["batch_size"])
-        level = await foreseen_level(self.router, task)
-        stage = self._stage(protocol, task, name, seed, level, arm.settings)
+        foresight = await foresee(self.router, task)
+        stage = self._stage(protocol, task, name, seed, foresight, arm.settings)
         await protocol.play(stage)
         await stage.last_resort()
         _served(stage.turns)
@@ -140,7 +140,7 @@ class Team:
         self.office.learn(run, score)
 
     def _stage(
-        self, protocol: Coordination, task: str, run: str, seed: str, level: Level | None, settings: Mapping[str, Any]
+        self, protocol: Coordination, task: str, run: str, seed: str, foresight: Foresight, settings: Mapping[str, Any]
     ) -> Stage:
         agents = len(self.slots)
         usd_limit = settings["run_budget_usd"]
@@ -150,6 +150,19 @@ class Team:
         judged = self._judge is not None and toss.random() < settings["judge_share"]
         if judged:
             purse.plan(_JUDGE, 1.0)
+        plan = lean_plan(
+            list(protocol.needs(agents)),
+            agents,
+            foresight.level,
+            learned=self.office.learned,
+            explore=settings["explore"],
+            seed=seed,
+            threshold=settings["quality_threshold"],
+            ratio=foresight.ratio,
+            units=foresight.units(budget),
+        )
+        for turn, lean in plan.items():
+            purse.weigh(turn, foresight.ratio if lean.lean > 0 else 1.0)
         system = prompts.rules(self.mission, self._values, protocol.name, agents)
         used = _TEMPLATE_TOKENS + (len(system.encode()) + len(task.encode())) // BYTES_PER_TOKEN
         room = self._context_tokens - self._max_output_tokens - used
@@ -161,19 +174,12 @@ class Team:
             slots=self.slots,
             view_bytes=max(0, room * BYTES_PER_TOKEN),
             max_output_tokens=self._max_output_tokens,
-            lean=leans(
-                agents,
-                level,
-                learned=self.office.learned,
-                explore=settings["explore"],
-                seed=seed,
-                threshold=settings["quality_threshold"],
-            ),
+            lean=lambda agent, phase: plan[agent, phase],
             fixed_role=self._fixed(task),
             fields=self._fields,
             history="\n".join(self._history),
         )
-        return Stage(self.router, cast, purse, level=level, judged=judged)
+        return Stage(self.router, cast, purse, level=foresight.level, judged=judged)
 
     def _fixed(self, task: str) -> Callable[[Lean], bool]:
         """Whether the model that a lean leads to has its role given: as asked, else as its probe found."""
