@@ -4,11 +4,12 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 UV ?= uv
 BIN = .venv/bin
+AGENTS = openai_agents pydantic_ai langgraph crewai
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-annotate --custom-compile-command 'make lock' $(UPGRADE)
 
-.PHONY: demo test check bench soak audit lock clean
+.PHONY: demo test check bench soak audit agents lock clean
 .DELETE_ON_ERROR:
 
 demo: .venv/run.stamp  ## a sample team on the simulated models: what was routed where, and what it saved
@@ -33,14 +34,17 @@ soak: .venv/dev.stamp  ## 18 minutes of faults; ARGS="--seconds 110" for what CI
 audit: .venv-audit/stamp  ## known vulnerabilities in what is locked; says so where no database can be reached
 	@.ci/audit
 
+agents: $(AGENTS:%=.venv-agents/%/stamp)  ## environments for the examples; CrewAI's takes 900 MB
+
 lock:  ## needs uv; UPGRADE=--upgrade for newer releases
 	$(COMPILE) pyproject.toml --extra redis -o requirements.lock
 	$(COMPILE) --group dev -c requirements.lock -o .ci/dev.lock
 	$(COMPILE) --group sdk -o tests/integration/sdk.lock
+	$(foreach name,$(AGENTS),$(COMPILE) examples/locks/$(name).in -o examples/locks/$(name).lock &&) true
 	$(COMPILE) --group audit -o .ci/audit.lock
 
 clean:
-	rm -rf .venv .venv-sdk .venv-audit .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-sdk .venv-agents .venv-audit .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # What levelhead runs on; then what it is tested with; and, apart because litellm pins an older one, the vendors' SDKs.
 .venv/run.stamp: requirements.lock
@@ -64,4 +68,9 @@ clean:
 .venv-audit/stamp: .ci/audit.lock
 	@test -x .venv-audit/bin/pip || $(PYTHON) -m venv --clear .venv-audit
 	@.venv-audit/bin/python $(PIP_INSTALL) --require-hashes -r .ci/audit.lock
+	@touch $@
+
+.venv-agents/%/stamp: examples/locks/%.lock
+	@test -x .venv-agents/$*/bin/pip || $(PYTHON) -m venv --clear .venv-agents/$*
+	@.venv-agents/$*/bin/python $(PIP_INSTALL) --require-hashes -r $<
 	@touch $@
