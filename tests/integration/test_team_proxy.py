@@ -87,7 +87,7 @@ async def test_a_poor_wide_team_still_answers(house: Proxy, spoken: Vendors) -> 
 
 async def test_the_proxys_own_budget_binds_a_team(house: Proxy, spoken: Vendors) -> None:
     """The team has no limit of its own; the operator's for a run holds all the same."""
-    spoken.claude.answer = lambda body: Reply(text="w", usage=Usage(input=1_000, output=4_000))  # $0.042 each
+    spoken.claude.answer = lambda body: Reply(text="w", usage=Usage(input=500, output=min(4_000, body["max_tokens"])))
     async with ProxyRouter(house.url, "sk-team") as router:
         team = Team("m", agents=64, protocol="shared", router=router, max_output_tokens=8_000, model="claude-sonnet")
         run = await team.arun(TASK, run="bound")
