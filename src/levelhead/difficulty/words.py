@@ -137,6 +137,8 @@ class WordTable:
             if len(memo.rows) + len(new) > _MOST_WORDS:
                 memo = self._memo = _Memo(self._width)
                 new = list(dict.fromkeys(words))
+            if not new:  # another thread was quicker
+                return memo
             buckets = [grams_of(word) for word in new]
             sizes = np.array([len(some) for some in buckets])
             at = np.concatenate(([0], np.cumsum(sizes)))
