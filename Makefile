@@ -9,7 +9,7 @@ PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-annotate --custom-compile-command 'make lock' $(UPGRADE)
 
-.PHONY: demo test check bench soak audit agents lock clean
+.PHONY: demo test check bench soak audit agents fuzz-openapi lock clean
 .DELETE_ON_ERROR:
 
 demo: .venv/run.stamp  ## a sample team on the simulated models: what was routed where, and what it saved
@@ -36,15 +36,19 @@ audit: .venv-audit/stamp  ## known vulnerabilities in what is locked; says so wh
 
 agents: $(AGENTS:%=.venv-agents/%/stamp)  ## environments for the examples; CrewAI's takes 900 MB
 
+fuzz-openapi: .venv/run.stamp .venv-openapi/stamp  ## schemathesis against the simulated pair; ARGS="--max-examples 2800"
+	@tests/fuzz/openapi.sh $(ARGS)
+
 lock:  ## needs uv; UPGRADE=--upgrade for newer releases
 	$(COMPILE) pyproject.toml --extra redis -o requirements.lock
 	$(COMPILE) --group dev -c requirements.lock -o .ci/dev.lock
 	$(COMPILE) --group sdk -o tests/integration/sdk.lock
 	$(foreach name,$(AGENTS),$(COMPILE) examples/locks/$(name).in -o examples/locks/$(name).lock &&) true
 	$(COMPILE) --group audit -o .ci/audit.lock
+	$(COMPILE) --group openapi -o tests/fuzz/openapi.lock
 
 clean:
-	rm -rf .venv .venv-sdk .venv-agents .venv-audit .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-sdk .venv-agents .venv-audit .venv-openapi .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # What levelhead runs on; then what it is tested with; and, apart because litellm pins an older one, the vendors' SDKs.
 .venv/run.stamp: requirements.lock
@@ -63,6 +67,11 @@ clean:
 	@test -n "$(PYTHON)" || { echo "levelhead needs Python 3.11 or newer: make PYTHON=/path/to/python3"; exit 1; }
 	@test -x .venv-sdk/bin/pip || $(PYTHON) -m venv --clear .venv-sdk
 	@.venv-sdk/bin/python $(PIP_INSTALL) --require-hashes -r tests/integration/sdk.lock
+	@touch $@
+
+.venv-openapi/stamp: tests/fuzz/openapi.lock
+	@test -x .venv-openapi/bin/pip || $(PYTHON) -m venv --clear .venv-openapi
+	@.venv-openapi/bin/python $(PIP_INSTALL) --require-hashes -r tests/fuzz/openapi.lock
 	@touch $@
 
 .venv-audit/stamp: .ci/audit.lock

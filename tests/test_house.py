@@ -12,7 +12,7 @@ import pytest
 import levelhead
 
 ROOT = Path(__file__).parents[1]
-LOCKS = ("requirements.lock", ".ci/dev.lock", "tests/integration/sdk.lock", ".ci/audit.lock")
+LOCKS = ("requirements.lock", ".ci/dev.lock", "tests/integration/sdk.lock", ".ci/audit.lock", "tests/fuzz/openapi.lock")
 HEAVY = ("aiohttp", "diskcache", "litellm", "openai", "prometheus_client", "pydantic", "scipy", "sklearn", "typer")
 
 

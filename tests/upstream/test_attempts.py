@@ -184,3 +184,15 @@ async def test_where_all_rest_the_best_is_tried(case):
         case.health.record(model.name, False)
     assert await case.ask(FakeUpstream("hi")) == "hi"
     assert case.trail == ["first ok"]
+
+
+async def test_an_overflow_moves_to_a_larger_context_first(case):
+    overflow = UpstreamRefused("too long", code="context_length_exceeded")
+    overflow.elsewhere = True
+    sizes = {"first": 1000, "second": 1000, "third": 5000}
+    models = [
+        replace(model, capabilities=replace(model.capabilities, context_tokens=sizes[model.name])) for model in MODELS
+    ]
+    assert await case.ask(FakeUpstream(overflow, "hi"), models) == "hi"
+    assert case.trail == ["first refused", "third ok"]
+    assert await Case().ask(FakeUpstream(overflow, overflow, "hi"), models) == "hi"  # a table may be wrong

@@ -3,7 +3,8 @@
 1. The decision's models, best first; one whose breaker is open is passed over, unless none is left.
 2. For each, up to `PER_MODEL` tries: again only where the failure is `retryable`, after a jittered wait that honours
    Retry-After; a wait longer than `LONGEST_WAIT` means elsewhere at once.
-3. The next model only where the failure says `elsewhere`.
+3. The next model only where the failure says `elsewhere`; after an overflow of the context one with a larger context
+   before any other.
 4. At most `IN_ALL` tries and never beyond the request's deadline.
 5. Never after the first content of an answer: `Upstream.stream` returns with it in hand.
 
@@ -72,14 +73,18 @@ class Attempts:
 
     def models(self, ranking: Sequence[Model]) -> Iterator[Model]:
         """The models to ask, in order, as long as tries and time are left."""
-        asked = False
-        for model in ranking:
+        asked, left = False, list(ranking)
+        while left:
+            model = left.pop(0)
             if not self._health.available(model.name):
                 continue
             if not self._may_try():
                 return
             asked = True
             yield model
+            if self.last_error is not None and self.last_error.code == "context_length_exceeded":
+                held = model.capabilities.context_tokens
+                left.sort(key=lambda other: other.capabilities.context_tokens <= held)
         if not asked and ranking:  # all rest: trying is better than refusing
             yield ranking[0]
 
