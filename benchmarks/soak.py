@@ -1,6 +1,6 @@
 """The proxy under a mixed load while its vendors misbehave on schedule: what clients saw, and what must never happen.
 
-    make soak                          # 18 minutes; writes results/soak.json
+    make soak                          # 18 minutes; writes results/soak.json and its table in README.md
     make soak ARGS="--seconds 110"     # the slice that CI runs; writes nothing
 
 Exits 1 where an invariant is broken: exactly one end for each request, no mixed-up answer, a ledger that equals the sum
@@ -317,6 +317,15 @@ def table(report: Report) -> str:
     return "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows)])
 
 
+def publish(report: Report) -> None:
+    page = HERE / "README.md"
+    before, begin, rest = page.read_text().partition("<!-- soak:begin -->\n")
+    _, end, after = rest.partition("<!-- soak:end -->")
+    known = report["machine"]
+    line = f"{known['date']}, {known['cpu']}, {known['cores']} cores, Python {known['python']}; seed {report['seed']}"
+    page.write_text(f"{before}{begin}{line}.\n\n{table(report)}\n{end}{after}")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=1080)
@@ -327,8 +336,10 @@ def main() -> int:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="levelhead-soak-") as folder:
         report = soak(args, Path(folder))
+    report = {"machine": asdict(describe()), "seed": args.seed, **report}
     if args.out is not None:
-        args.out.write_text(json.dumps({"machine": asdict(describe()), "seed": args.seed, **report}, indent=1) + "\n")
+        args.out.write_text(json.dumps(report, indent=1) + "\n")
+        publish(report)
     print(table(report))
     for what in report["broken"]:
         print("BROKEN:", what)
