@@ -140,7 +140,7 @@ def test_openai_urls(base, root, path, url):
     ],
 )
 def test_anthropic_urls(base, url):
-    assert AnthropicUpstream(HttpClient())._url(base) == url
+    assert AnthropicUpstream(HttpClient())._url(base, "chat") == url
 
 
 # --- refusals ---

@@ -36,7 +36,7 @@ class Gate:
         self._busy: dict[str, int] = {}
         self._lines: dict[str, deque[asyncio.Future[None]]] = {}  # in the order of their turns
         self._left_at = clock()
-        self._pace = 0.1  # seconds between two that leave, smoothed
+        self._pace = 0.1  # seconds between two that leave while others wait, smoothed
         self.in_flight = 0
         self.waiting = 0
 
@@ -59,6 +59,8 @@ class Gate:
         if self.waiting >= bounds.waiting:
             self._lose_last(self._longest())
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if not self.waiting:
+            self._left_at = self._clock()
         self._lines.setdefault(key, deque()).append(place)
         self.waiting += 1
         return place
@@ -78,16 +80,16 @@ class Gate:
             raise
 
     def leave(self, key: str) -> None:
-        now = self._clock()
-        self._pace += 0.05 * (min(max(now - self._left_at, 0.0), LONGEST_ADVICE) - self._pace)
-        self._left_at = now
         self.in_flight -= 1
         busy = self._busy[key] - 1
         if busy:
             self._busy[key] = busy
         else:
             del self._busy[key]
-        if self.waiting:
+        if self.waiting:  # else it costs next to nothing
+            now = self._clock()
+            self._pace += 0.05 * (min(max(now - self._left_at, 0.0), LONGEST_ADVICE) - self._pace)
+            self._left_at = now
             self._next()
 
     def _next(self) -> None:
