@@ -20,6 +20,7 @@ import tempfile
 import time
 import urllib.request
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -252,9 +253,7 @@ def judge(
     visible, attempt_errors = refused / max(1, alternatives), failed / max(1, tried)
     if visible > MOST_ERRORS * attempt_errors:
         broken.append(f"clients saw {visible:.3%} errors, attempts had {attempt_errors:.3%}")
-    half = [rss for _, rss in memory[len(memory) // 2 :]]
-    tenth = max(1, len(half) // 5)
-    growth = statistics.median(half[-tenth:]) / statistics.median(half[:tenth]) - 1
+    growth = by_quarters([rss for _, rss in memory])
     if growth > MOST_GROWTH:
         broken.append(f"memory grew by {growth:.1%} in the second half")
     quiet, loud = (sorted(tallies["steady"].seconds) for tallies in (calm, storm))
@@ -295,6 +294,12 @@ def certificate(folder: Path) -> None:
          "key.pem", "-out", "cert.pem", "-days", "2", "-subj", "/CN=localhost"],
         cwd=folder, check=True, capture_output=True,
     )  # fmt: skip
+
+
+def by_quarters(memory: Sequence[float]) -> float:
+    """Growth in the second half: the last quarter's mean against that of the one before, over whole sawteeth."""
+    quarter = max(1, len(memory) // 4)
+    return statistics.mean(memory[-quarter:]) / statistics.mean(memory[-2 * quarter : -quarter]) - 1
 
 
 def table(report: Report) -> str:
