@@ -293,8 +293,6 @@ FILES = r"""
     aliases.x: no slot, tier or model is called 'auto/critc'; did you mean 'auto/critic'?
 {aliases: {x-*: claude}}
     aliases."x-*": no slot, tier or model is called 'claude'; did you mean 'claude-sonnet'?
-{mode: shadow, shadow: null}
-    shadow.serve: is required in shadow mode
 {shadow: {serve: sonnet}}
     shadow.serve: no model is called 'sonnet'
 {audit: {judge: gpt}}

@@ -22,6 +22,7 @@ from .pacing import Pacer
 from .policy import Affinity, Promises, load, mark_withdrawn, policy_version
 from .ports import ResponseCache
 from .router import Pipeline, Rooms
+from .shadow import Shadow
 from .spend import Unlimited, listing_for, open_ledger
 from .spend.redis import connect
 from .types import NANOS_PER_USD, Model, Scope
@@ -103,16 +104,18 @@ def rooms_of(
     models = {name: model_of(config, name, entry) for name, entry in config.models.items()}
     health = Health(time.monotonic)
     quality = quality or load_quality_model()
-    drafting = _drafting(config, models, policy_of(quality.name, tuple(models.values())), checker)
+    every = tuple(models.values())
+    drafting = _drafting(config, models, policy_of(quality.name, every), checker)
+    known = (quality, every, config.goal(), health.available, pace, drafting.promises, learned)
+    served = models.get(config.shadow.serve or "")
+    decider = Shadow(*known, serve=served) if config.mode == "shadow" else Decider(*known)
     return Rooms(
         models=models,
         tiers=config.tiers,
         slots=config.slots(),
         aliases=config.aliases,
         budgets=config.budgets(),
-        decider=Decider(
-            quality, tuple(models.values()), config.goal(), health.available, pace, drafting.promises, learned
-        ),
+        decider=decider,
         ledger=Unlimited(),
         cache=None,
         cache_when=config.cache.when,
@@ -175,7 +178,6 @@ def _drafting(config: Config, models: Mapping[str, Model], policy: str, checker:
 def refuse_unbuilt(config: Config) -> None:
     """Raises `ConfigError` for settings whose part of the house isn't built yet: ignoring them would be a lie."""
     unbuilt = {
-        "mode: shadow": config.mode == "shadow",
         "audit.judge": config.audit.judge is not None,
     }
     for setting, wanted in unbuilt.items():
@@ -201,7 +203,7 @@ def _journal(config: Config, clock: Callable[[], float], lost: Callable[[int], N
 
 def _cache(config: Config, metrics: PrometheusObserver) -> ResponseCache | None:
     settings = config.cache
-    if settings.ttl_seconds == 0:
+    if settings.ttl_seconds == 0 or config.mode == "shadow":  # which answers as if levelhead weren't there
         return None
     disk = None
     if settings.max_bytes > 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from time import perf_counter
 
 from .deciding import Decider, output_cap
@@ -76,6 +77,10 @@ class Caller:
         if estimated and passage.reservation is not None and amount > (most := _reserved(passage)):
             amount, would_be = most, would_be * most // amount  # what is too high for one is too high for both
         passage.baseline_usd = would_be / NANOS_PER_USD
+        if (routed := passage.decided.routed) is not None:
+            longer = replace(usage, output=2 * usage.output)
+            once, twice = (cost(one, routed.model.price, passage.at) for one in (usage, longer))
+            passage.routed_usd = once / NANOS_PER_USD, twice / NANOS_PER_USD
         await self.settle(passage, amount)
 
     async def settle(self, passage: Passage, amount: Nanos) -> None:

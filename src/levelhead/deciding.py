@@ -274,8 +274,8 @@ def _nobody(chat: Chat, candidates: Sequence[Candidate]) -> LevelheadError:
 
 def explanation(decision: Decision, id: str | None = None) -> dict[str, object]:
     """A decision as the JSON of `levelhead explain --json` and `POST /v1/explain`."""
-    assessment = decision.assessment
-    return {
+    assessment, routed = decision.assessment, decision.routed
+    told: dict[str, object] = {
         "id": id,
         "level": str(assessment.level),
         "difficulty": round(assessment.difficulty, 4),
@@ -298,3 +298,11 @@ def explanation(decision: Decision, id: str | None = None) -> dict[str, object]:
             "baseline_cost_usd": round(decision.baseline_cost_usd, 9),
         },
     }
+    if routed is not None:
+        told["shadow"] = {
+            "model": routed.model.name,
+            "tier": routed.tier,
+            "reason": routed.said,
+            "expected_cost_usd": round(routed.expected_cost_usd, 9),
+        }
+    return told

@@ -100,6 +100,7 @@ class Passage:
     usage: Usage = field(default_factory=Usage)
     cost_usd: float = 0.0
     baseline_usd: float = 0.0
+    routed_usd: tuple[float, float] | None = None  # of what shadow mode didn't do; and were answers twice as long
     spent: Nanos = 0  # paid for drafts and checks, not settled yet
     extras: list[Spent] = field(default_factory=list)
     asked: list[Attempt] = field(default_factory=list)  # for drafts and checks
@@ -189,6 +190,7 @@ def record(passage: Passage, outcome: Ending, error_code: str = "") -> Record:
         usage=passage.usage,
         cost_usd=passage.cost_usd,
         baseline_usd=passage.baseline_usd,
+        routed_usd=passage.routed_usd,
         cache=passage.cache,
         cache_tier=passage.cache_tier,
         attempts=(*passage.asked, *passage.trail),

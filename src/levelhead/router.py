@@ -341,7 +341,10 @@ class Pipeline:
     def _settled(self, passage: Passage, ending: Ending, code: str = "") -> None:
         """Whatever became of the answer: a model has been asked, and its vendor's prompt cache filled."""
         if passage.model is not None and passage.reason is not Reason.HOUSEKEEPING:
-            passage.switched = self._rooms.affinity.noted(passage.conversation, passage.model, passage.usage)
+            routed = passage.decision.routed if passage.decision else None  # it must find its own caches warm
+            spoke = passage.model if routed is None else routed.model
+            switched = self._rooms.affinity.noted(passage.conversation, spoke, passage.usage)
+            passage.switched = switched and routed is None
         self._rooms.observer.finished(record(passage, ending, code))
 
     def _store(self, passage: Passage, answer: Answer, body: bytes, seat: Seat[Entry] | None) -> None:

@@ -154,10 +154,7 @@ def _aliases(names: Names) -> Iterator[Problem]:
 
 
 def _served(names: Names) -> Iterator[Problem]:
-    served = section_of(names.data, "shadow").get("serve")
-    if names.data.get("mode") == "shadow" and served is None:
-        yield ("shadow", "serve"), "is required in shadow mode: the model that answers"
-    yield from _refers(("shadow", "serve"), served, names.models, "model")
+    yield from _refers(("shadow", "serve"), section_of(names.data, "shadow").get("serve"), names.models, "model")
     yield from _refers(
         ("check", "comparator"), section_of(names.data, "check").get("comparator"), names.models, "model"
     )

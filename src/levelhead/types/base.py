@@ -65,6 +65,7 @@ class Reason(StrEnum):
     FALLBACK = "fallback"  # the chosen model failed; this one answered
     DRAFT_ACCEPTED = "draft_accepted"  # an efficient model drafted, and the check found it good
     DRAFT_REJECTED = "draft_rejected"  # it found it wanting: the strong model answered
+    SHADOW = "shadow"  # answered as without levelhead; what routing would have done is on record
     CACHE = "cache"  # answered before
 
 

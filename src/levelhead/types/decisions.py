@@ -61,6 +61,7 @@ class Decision:
     certified: bool = False  # a certificate stands behind it; matters only where quality decided
     trust: float | None = None  # 0..1, the draft's acceptance probability, where one was checked
     shortened: bool = False  # no model was affordable at the wanted output cap
+    routed: Decision | None = None  # in shadow mode: what would have been done instead
 
     @property
     def tier(self) -> str:
@@ -114,6 +115,7 @@ class Record:
     usage: Usage = Usage()
     cost_usd: float = 0.0  # all of it, `extras` included
     baseline_usd: float = 0.0
+    routed_usd: tuple[float, float] | None = None  # in shadow mode: what routing would have cost, see `passage`
     cache: Literal["hit", "miss", "bypass"] = "bypass"
     cache_tier: str = ""
     attempts: tuple[Attempt, ...] = ()

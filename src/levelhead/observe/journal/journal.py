@@ -133,15 +133,27 @@ def open_journal(
     lost: Callable[[int], None] = lambda rows: None,
     connect: Callable[[str, Secret | None], Any] | None = None,
 ) -> Journal:
+    """As `open_store`, for the proxy."""
+    return Journal(open_store(where, password=password, simulated=simulated, clock=clock, connect=connect), lost=lost)
+
+
+def open_store(
+    where: Path | str,
+    *,
+    password: Secret | None = None,
+    simulated: bool = False,
+    clock: Callable[[], float] = time.time,
+    connect: Callable[[str, Secret | None], Any] | None = None,
+) -> JournalStore:
     """`where`: the state's SQLite file, beside which the journal lies, or a `redis://` URL, which `connect` opens.
 
     Raises `ConfigError` where it can't be opened.
     """
     if isinstance(where, Path):
-        return Journal(SqliteJournal(where.with_name(f"{where.stem}-journal.db"), clock), lost=lost)
+        return SqliteJournal(where.with_name(f"{where.stem}-journal.db"), clock)
     assert connect is not None
     kind = "simulated-journal" if simulated else "journal"
-    return Journal(RedisJournal(connect(where, password), f"levelhead:{{{kind}}}"), lost=lost)
+    return RedisJournal(connect(where, password), f"levelhead:{{{kind}}}")
 
 
 def _row(record: Record) -> Row:

@@ -47,6 +47,8 @@ def decision_row(record: Record) -> dict[str, Any]:
     row["attempts"] = [[a.model, a.outcome, a.code, round(a.seconds, 4)] for a in record.attempts]
     if decision is not None:
         row["decision"] = _decided(decision)
+        if decision.routed is not None:
+            row["shadow"] = _routed(decision.routed, record.routed_usd)
     return row
 
 
@@ -111,6 +113,20 @@ def _decided(decision: Decision) -> dict[str, Any]:
         "baseline_cost_usd": decision.baseline_cost_usd,
         "output_cap": decision.output_cap,
         "candidates": [_candidate(c) for c in decision.candidates],
+    }
+
+
+def _routed(routed: Decision, usd: tuple[float, float] | None) -> dict[str, Any]:
+    """What shadow mode would have done. `cost_usd`: at the tokens of the answer that was served, if any."""
+    once, twice = usd or (None, None)
+    return {
+        "model": routed.model.name,
+        "tier": routed.tier,
+        "reason": routed.reason.value,
+        "success": routed.success[routed.model.name],
+        "expected_cost_usd": routed.expected_cost_usd,
+        "cost_usd": once,
+        "cost_usd_if_twice_as_long": twice,
     }
 
 

@@ -14,6 +14,7 @@ from .store import KEPT_DECISIONS, KEPT_SECONDS, Row
 
 SCHEMA = 1
 _BUSY_SECONDS = 10.0
+_PAGE = 1_000  # rows in memory at a time
 _PRUNE_ROWS = 5_000  # written between two looks at what is too old
 _TABLES = """
 CREATE TABLE IF NOT EXISTS decisions (
@@ -70,11 +71,15 @@ class SqliteJournal:
         return found[0][0] if found else None
 
     def decisions(self, since: float, key: str | None, most: int) -> Iterator[bytes]:
-        rows = self._read(
-            "SELECT doc FROM decisions WHERE at >= ? AND (? IS NULL OR key = ?) ORDER BY place DESC LIMIT ?",
-            since, key, key, most,
-        )  # fmt: skip
-        return (row[0] for row in rows)
+        try:
+            rows = self._db.execute(
+                "SELECT doc FROM decisions WHERE at >= ? AND (? IS NULL OR key = ?) ORDER BY place DESC LIMIT ?",
+                (since, key, key, most),
+            )
+            while page := rows.fetchmany(_PAGE):
+                yield from (row[0] for row in page)
+        except sqlite3.Error as error:
+            raise OSError(f"journal: {error}") from error
 
     def judge(self, decision_id: str, source: str, doc: bytes) -> bool:
         self._db.execute("PRAGMA synchronous = FULL")
