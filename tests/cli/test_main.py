@@ -15,7 +15,7 @@ import pytest
 
 from .conftest import Run
 
-VERBS = ("serve", "explain", "doctor", "budgets", "train", "demo")
+VERBS = ("serve", "explain", "doctor", "budgets", "train", "grafana", "demo")
 
 
 def test_help_names_every_verb(run: Run) -> None:

@@ -19,6 +19,7 @@ from .charter import app as charter
 from .demo import demo
 from .doctor import doctor
 from .explain import explain
+from .grafana import grafana
 from .probe import probe
 from .replay import replay
 from .serve import serve
@@ -31,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,  # they print local variables, and those hold secrets
 )
-for verb in (serve, explain, doctor, probe, budgets, train, replay, certify, demo):
+for verb in (serve, explain, doctor, probe, budgets, train, replay, certify, grafana, demo):
     app.command()(verb)
 app.add_typer(charter, name="charter")
 
