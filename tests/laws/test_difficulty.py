@@ -1,11 +1,15 @@
 """Laws of reading a task: nothing a client sends breaks it, and a more able model never serves worse."""
 
+import re
+
+import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from levelhead.difficulty import load_quality_model
 from levelhead.difficulty.conversation import head, read_conversation, strip_harness, tail
 from levelhead.difficulty.words import words_of
+from levelhead.learn.training import own_corpora
 from levelhead.types import Chat, Level, Model, Price
 
 MODEL = load_quality_model()
@@ -62,3 +66,25 @@ def test_reading_survives_tangled_marks(text: str) -> None:
 @given(st.text(alphabet="abcdefghij klmnopqrstuvwxyz", min_size=1, max_size=200))
 def test_case_and_blanks_say_nothing(text: str) -> None:
     assert words_of(text) == words_of("  " + text.upper().replace(" ", "\n\t") + "\n")
+
+
+TEMPLATES = own_corpora() / "levels" / "r.jsonl"
+ASKS = re.compile(
+    r"(?:Decide where the new|Recommend what to do about the|What should we do about the|Write a position on the|"
+    r"Advise us on the|Should we go ahead with the|Plan the opening of the|Which way should we go with the|"
+    r"Say what you'd do with the|Set out how the) [^.?]+[.?]"
+)
+
+
+def test_a_quarrel_never_lowers_the_level() -> None:
+    """Each of the corpus' templates, with and without the parties who want opposite things."""
+    tasks = [row for row in map(orjson.loads, TEMPLATES.read_bytes().splitlines()) if row["level"] == "L4"]
+    assert len(tasks) > 100
+    for task in tasks:
+        ask = ASKS.search(task["text"])
+        assert ask is not None, task["text"]
+        assert level(task["text"]) >= level(ask[0]), task["text"]
+
+
+def level(text: str) -> int:
+    return MODEL.assess(Chat("chat", {}, "auto", [{"role": "user", "content": text}]), KNOWN).level
