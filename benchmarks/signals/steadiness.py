@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from levelhead.difficulty import load_quality_model
-from levelhead.learn.datasets import read_levels
+from levelhead.learn.datasets import read_levels, read_table
 from levelhead.learn.noise import mistyped
 from levelhead.learn.training import own_corpora
 from levelhead.types import Chat, Model, Price
@@ -51,7 +52,10 @@ def levels() -> dict[str, Any]:
     """Exact and within one level for each file; flips of the level and of the tier, at the median uplift."""
     model = load_quality_model()
     found: dict[str, Any] = {}
-    for file in sorted((own_corpora() / "apart").glob("*.jsonl")):
+    for file in sorted([*(own_corpora() / "apart").glob("*.jsonl"), *(own_corpora() / "final").glob("*.jsonl")]):
+        if file.stem.endswith("_pairs"):
+            found[file.stem] = _pairs(model, file)
+            continue
         tasks = read_levels(file)
         off = np.array([abs(int(_assess(model, task.messages).level) - 1 - task.level) for task in tasks])
         found[file.stem] = {"tasks": len(tasks), "exact": _share(off == 0), "within_one": _share(off <= 1)}
@@ -59,6 +63,19 @@ def levels() -> dict[str, Any]:
         if texts:
             found[file.stem]["flips"] = _flips(model, [text for text in texts if isinstance(text, str)])
     return found
+
+
+def _pairs(model: Any, file: Path) -> dict[str, Any]:
+    """How often a rewording keeps the level, and what is clearly harder gets a higher one."""
+    rows = read_table(file)
+    steps = [(row["relation"], int(_chat(model, row["b"]).level) - int(_chat(model, row["a"]).level)) for row in rows]
+    kept = [step == 0 for relation, step in steps if relation == "same"]
+    raised = [step > 0 for relation, step in steps if relation != "same"]
+    return {"pairs": len(rows), "same": _share(kept), "harder": _share(raised)}
+
+
+def _chat(model: Any, row: Any) -> Any:
+    return _assess(model, row.get("messages") or [{"role": "user", "content": row["text"]}])
 
 
 def _flips(model: Any, texts: list[str]) -> dict[str, dict[str, float]]:
