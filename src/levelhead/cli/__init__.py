@@ -22,6 +22,7 @@ from .explain import explain
 from .grafana import grafana
 from .probe import probe
 from .replay import replay
+from .report import report
 from .serve import serve
 from .train import train
 
@@ -32,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,  # they print local variables, and those hold secrets
 )
-for verb in (serve, explain, doctor, probe, budgets, train, replay, certify, grafana, demo):
+for verb in (serve, explain, doctor, probe, budgets, train, replay, report, certify, grafana, demo):
     app.command()(verb)
 app.add_typer(charter, name="charter")
 

@@ -1,7 +1,17 @@
 """The decision log and the verdicts: what was decided about each request, and what is known of how well it went."""
 
-from .journal import Journal, open_journal, open_store
-from .rows import decision_row, verdict_of
-from .store import JournalStore
+from .journal import Journal, journal_file, open_journal, open_store
+from .rows import decision_row, verdict_from, verdict_of
+from .store import KEPT_DECISIONS, JournalStore
 
-__all__ = ["Journal", "JournalStore", "decision_row", "open_journal", "open_store", "verdict_of"]
+__all__ = [
+    "KEPT_DECISIONS",
+    "Journal",
+    "JournalStore",
+    "decision_row",
+    "journal_file",
+    "open_journal",
+    "open_store",
+    "verdict_from",
+    "verdict_of",
+]

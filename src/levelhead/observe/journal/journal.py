@@ -150,10 +150,14 @@ def open_store(
     Raises `ConfigError` where it can't be opened.
     """
     if isinstance(where, Path):
-        return SqliteJournal(where.with_name(f"{where.stem}-journal.db"), clock)
+        return SqliteJournal(journal_file(where), clock)
     assert connect is not None
     kind = "simulated-journal" if simulated else "journal"
     return RedisJournal(connect(where, password), f"levelhead:{{{kind}}}")
+
+
+def journal_file(state: Path) -> Path:
+    return state.with_name(f"{state.stem}-journal.db")
 
 
 def _row(record: Record) -> Row:

@@ -1,0 +1,131 @@
+"""`levelhead report`: what was spent, what was saved, and what it did to quality, from the decision log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from .options import ConfigOption, JsonOption, print_json, table, usd
+
+if TYPE_CHECKING:
+    from ..config import Config
+    from ..observe.journal import JournalStore
+    from ..types import Verdict
+
+T = TypeVar("T")
+_PAGE = 1_000  # verdicts
+
+
+def report(
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report there, as one HTML file.")] = None,
+    days: Annotated[float, typer.Option(min=0, help="How far back; the log keeps 30.")] = 30.0,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Say what was spent and saved, by which slots, and how good the answers were."""
+    from ..config import load
+    from ..errors import ConfigError
+
+    read = load(config, lenient=True)
+    try:
+        found = _figures(read, time.time() - days * 86_400)
+    except OSError as error:
+        raise ConfigError(f"The decision log can't be read: {error}", param="state.url") from None
+    if out is not None:
+        from ..observe.report import page
+
+        try:
+            out.write_text(page(found), encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"{out}: {error.strerror}") from None
+    if as_json:
+        print_json(found)
+    else:
+        _show(found, out)
+
+
+def _figures(config: Config, since: float) -> dict[str, Any]:
+    """Raises `OSError` and `ConfigError` where log or ledger can't be read."""
+    import orjson
+
+    from ..observe.journal import KEPT_DECISIONS
+    from ..observe.report import Figures
+    from ..spend import as_json, stored_balances
+
+    tiers = {name: model.tier for name, model in config.models.items()}
+    figures = Figures(config.slots(), tiers, config.goal().confidence)
+    password = config.secret(config.state.password_env)
+    with closing(_opened(config)) as store:
+        for doc in _watched(store.decisions(since, None, KEPT_DECISIONS), "decisions"):
+            figures.add(orjson.loads(doc))
+        for verdict in _watched(_verdicts(store, since), "verdicts"):
+            figures.judged(verdict)
+    balances = stored_balances(
+        config.state_store, config.budgets(), time.time(), password=password, simulated=config.simulated
+    )
+    return figures.told([as_json(balance) for balance in balances])
+
+
+def _opened(config: Config) -> JournalStore:
+    from ..errors import ConfigError
+    from ..observe.journal import journal_file, open_store
+    from ..spend.redis import connect
+
+    where = config.state_store
+    if isinstance(where, Path) and not journal_file(where).exists():
+        raise ConfigError(f"No decision log at {journal_file(where)}: nothing was served with this configuration.")
+    return open_store(
+        where, password=config.secret(config.state.password_env), simulated=config.simulated, connect=connect
+    )
+
+
+def _verdicts(store: JournalStore, since: float) -> Iterator[Verdict]:
+    import orjson
+
+    from ..observe.journal import verdict_from
+
+    place = 0
+    while page := store.verdicts(place, _PAGE):
+        place = page[-1][0]
+        for _, doc in page:
+            verdict = verdict_from(orjson.loads(doc))
+            if verdict.at >= since:
+                yield verdict
+
+
+def _watched(rows: Iterable[T], what: str) -> Iterator[T]:
+    """With a count on the terminal, where there is one to see it."""
+    if not sys.stderr.isatty():
+        yield from rows
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} {task.description}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield from progress.track(rows, description=what, total=None)
+
+
+def _show(found: dict[str, Any], out: Path | None) -> None:
+    by = found["saved_by"]
+    rows = [
+        ("requests", f"{found['requests']:,}"),
+        ("spent", usd(found["spent_usd"])),
+        ("all strong", usd(found["baseline_usd"])),
+        ("saved", f"{usd(found['saved_usd'])} (routing {usd(by['routing'])}, cache {usd(by['cache'])})"),
+    ]
+    for tier, one in found["quality"].items():
+        rows.append((f"quality, {tier}", f"{one['score']:.3f} ({one['lower']:.3f} to {one['upper']:.3f})"))
+    if (shadow := found["shadow"]) is not None:
+        bounds = shadow["bounds"]
+        said = "" if bounds is None else f" ({bounds[0]:.1%} to {bounds[1]:.1%})"
+        rows.append(("routing would save", f"{usd(shadow['would_save_usd'])}, {shadow['would_save_share']:.1%}{said}"))
+    typer.echo(table(rows))
+    if out is not None:
+        typer.echo(f"written to {out}")
