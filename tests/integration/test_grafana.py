@@ -215,3 +215,12 @@ def test_promtool_is_content(prometheus: Prometheus) -> None:
     for check in (["config", prometheus.file], ["rules", prometheus.file.with_name("levelhead-rules.yaml")]):
         done = subprocess.run(["promtool", "check", *check], capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_alerts_fire_when_they_should() -> None:
+    """On made-up series, with their texts; each alert in a case where it fires."""
+    cases = Path(__file__).with_name("alerts.yaml")
+    done = subprocess.run(["promtool", "test", "rules", cases], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = [case for test in yaml.safe_load(cases.read_text())["tests"] for case in test["alert_rule_test"]]
+    assert {case["alertname"] for case in told if case["exp_alerts"]} == {alert["alert"] for alert in ALERTS}
