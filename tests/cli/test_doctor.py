@@ -292,3 +292,12 @@ class TestCommand:
         assert "ds-secret" not in ran.out + ran.err
         assert run("doctor", "--offline").code == 0
         assert len(one.asked) == 1
+
+
+def test_shadow_mode_is_said(tmp_path: Path) -> None:
+    model = {"wire": "openai", "base_url": "http://127.0.0.1:1", "model": "m", "price": {"input": 1, "output": 1}}
+    file = tmp_path / "levelhead.yaml"
+    file.write_text(yaml.safe_dump({"mode": "shadow", "models": {"m": {"tier": "strong", **model}}}))
+    found = examine(file, offline=True)[0]
+    assert (found.check, found.status) == ("config", "ok")
+    assert "nothing is routed" in found.detail

@@ -5,6 +5,7 @@ import pytest
 
 from levelhead.observe.report import Figures, page
 from levelhead.observe.report.estimates import Quality, Shadowed, student
+from levelhead.observe.report.page import usd
 
 
 def shadowed(session, cost, routed):
@@ -76,3 +77,18 @@ def test_names_are_escaped():
     assert "<b>,<i>" not in text
     assert figures.told()["excess_usd"] == 1.0
     assert "above the baseline" in text
+
+
+@pytest.mark.parametrize(
+    ("amount", "said"),
+    [
+        (0, "$0.00"),
+        (3.2, "$3.20"),
+        (-12345.678, "-$12,345.68"),
+        (0.14, "$0.14"),
+        (0.08528, "$0.0853"),
+        (1e-9, "$0.000000001"),
+    ],
+)
+def test_money_has_cents_at_least(amount, said):
+    assert usd(amount) == said

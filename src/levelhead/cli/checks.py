@@ -50,6 +50,8 @@ def _config(config: Config) -> Finding:
     if config.simulated:
         mend = "Set ANTHROPIC_API_KEY or DEEPSEEK_API_KEY, or name models in levelhead.yaml."
         return Finding("config", "warn", f"{models}; every answer is simulated", mend)
+    if config.mode == "shadow":
+        models += "; shadow mode: nothing is routed, what would have been is logged"
     return Finding("config", "ok", models)
 
 

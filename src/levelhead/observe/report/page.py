@@ -31,7 +31,9 @@ p{max-width:42rem}.faint{color:var(--faint)}
 .figures b{display:block;font-size:1.35rem;font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-size:.875rem;font-variant-numeric:tabular-nums}
 th,td{padding:.3rem .6rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
-th{color:var(--faint);font-weight:600}th.name,td.name{text-align:left;white-space:normal;overflow-wrap:anywhere}
+th{color:var(--faint);font-weight:600}th.name,td.name{text-align:left;white-space:normal;overflow-wrap:break-word;
+max-width:14rem}
+@media(max-width:36rem){body{padding:.75rem}table{font-size:.8rem}th,td{padding:.3rem .35rem}}
 svg{display:block;width:100%;max-width:32rem;height:auto;margin:.5rem 0}svg text{font-size:12px;fill:var(--ink)}
 .spent{fill:var(--spent)}.saved{fill:var(--saved)}.cache{fill:var(--cache)}.baseline{fill:var(--baseline)}
 .range{stroke:var(--spent);stroke-width:3}.dot{fill:var(--spent)}.axis{stroke:var(--line)}
@@ -47,9 +49,10 @@ def page(report: Mapping[str, Any]) -> str:
 
 def usd(amount: float) -> str:
     sign, size = ("-" if amount < 0 else ""), abs(amount)
-    if size >= 10 or not size:
+    if size >= 1 or not size:
         return f"{sign}${size:,.2f}"
-    return f"{sign}${float(f'{size:.4g}'):.9f}".rstrip("0").rstrip(".")
+    whole, _, part = f"{float(f'{size:.3g}'):.9f}".rstrip("0").partition(".")
+    return f"{sign}${whole}.{part:0<2}"
 
 
 def share(part: float) -> str:
@@ -100,11 +103,11 @@ def _cells(report: Mapping[str, Any]) -> Iterator[str]:
     rows = [
         (
             *(one["slot"], one["level"], one["tier"], f"{one['requests']:,}"),
-            *(usd(one[f"{name}_usd"]) for name in ("spent", "baseline", "saved")),
+            *(usd(one[f"{name}_usd"]) for name in ("spent", "saved", "baseline")),
         )
         for one in found[:_MOST_CELLS]
     ]
-    yield _table(("slot", "level", "tier", "requests", "spent", "all strong", "saved"), rows, names=3)
+    yield _table(("slot", "level", "tier", "requests", "spent", "saved", "all strong"), rows, names=3)
     if len(found) > _MOST_CELLS:
         yield f"<p class=faint>and {len(found) - _MOST_CELLS} smaller ones, which are in the JSON.</p>"
 
@@ -115,7 +118,7 @@ def _quality(report: Mapping[str, Any]) -> Iterator[str]:
     if not found:
         yield "<p>No verdicts were given: POST /v1/feedback tells levelhead how answers did.</p>"
         return
-    sure = share(report["confidence"])
+    sure = _sure(report)
     yield charts.intervals(
         [(tier, one["lower"], one["score"], one["upper"]) for tier, one in found.items()],
         f"Mean verdict of each tier with its {sure} interval",
@@ -141,7 +144,7 @@ def _shadow(report: Mapping[str, Any]) -> Iterator[str]:
     if found["interval"] is None:
         said += "; there are too few conversations for an interval."
     else:
-        sure, (low, high), bounds = share(report["confidence"]), found["interval"], found["bounds"]
+        sure, (low, high), bounds = _sure(report), found["interval"], found["bounds"]
         said += (
             f" ({sure} interval {share(low)} to {share(high)}). Were its answers up to twice as long: between"
             f" {share(bounds[0])} and {share(bounds[1])}."
@@ -177,6 +180,10 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, names: int) ->
     return (
         f'<div class="scroll" tabindex="0"><table><thead>{line(head, "th")}</thead><tbody>{body}</tbody></table></div>'
     )
+
+
+def _sure(report: Mapping[str, Any]) -> str:
+    return f"{100 * report['confidence']:.4g} %"
 
 
 def _moment(at: float) -> str:
