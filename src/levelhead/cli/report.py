@@ -69,7 +69,7 @@ def _figures(config: Config, since: float) -> dict[str, Any]:
     balances = stored_balances(
         config.state_store, config.budgets(), time.time(), password=password, simulated=config.simulated
     )
-    return figures.told([as_json(balance) for balance in balances])
+    return figures.told([as_json(balance) for balance in balances], simulated=config.simulated)
 
 
 def _opened(config: Config) -> JournalStore:
@@ -126,6 +126,8 @@ def _show(found: dict[str, Any], out: Path | None) -> None:
         bounds = shadow["bounds"]
         said = "" if bounds is None else f" ({bounds[0]:.1%} to {bounds[1]:.1%})"
         rows.append(("routing would save", f"{usd(shadow['would_save_usd'])}, {shadow['would_save_share']:.1%}{said}"))
+    if found["simulated"]:
+        rows.insert(0, ("simulated", "every answer: no vendor was asked"))
     typer.echo(table(rows))
     if out is not None:
         typer.echo(f"written to {out}")

@@ -75,12 +75,13 @@ class Figures:
         tier = self._tiers.get(verdict.model, "no longer configured")
         self._quality.setdefault(tier, Quality()).add(verdict.decision_id, verdict.score)
 
-    def told(self, budgets: Sequence[Mapping[str, object]] = ()) -> dict[str, Any]:
+    def told(self, budgets: Sequence[Mapping[str, object]] = (), *, simulated: bool = False) -> dict[str, Any]:
         """`budgets`: as `spend.as_json` gives them. Times are Unix seconds; None where nothing is logged."""
         empty = not self._all.requests
         cells = sorted(self._cells.items(), key=lambda item: (-item[1].baseline, -item[1].spent, item[0]))
         return {
             "object": "report",
+            "simulated": simulated,
             "from": None if empty else self._first,
             "to": None if empty else self._last,
             **self._all.told(),

@@ -67,6 +67,8 @@ def _summary(report: Mapping[str, Any]) -> Iterator[str]:
     outcomes = ", ".join(f"{count:,} {escape(name)}" for name, count in report["outcomes"].items())
     since, until = _moment(report["from"]), _moment(report["to"])
     yield f'<p class="faint">{since} to {until}; {report["requests"]:,} requests ({outcomes}).</p>'
+    if report["simulated"]:
+        yield "<p><strong>Every answer was simulated: no vendor was asked, no money spent.</strong></p>"
     spent, baseline, by = report["spent_usd"], report["baseline_usd"], report["saved_by"]
     saved = report["saved_usd"]
     told = [
