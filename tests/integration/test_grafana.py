@@ -58,7 +58,7 @@ def prometheus(running_vendors: Vendors, tmp_path_factory: pytest.TempPathFactor
     certify(folder, running_vendors)
     running_vendors.fresh()
     with (
-        Proxy(folder, running_vendors, extra_env={"METRICS_TOKEN": TOKEN}, **SETTINGS) as proxy,
+        Proxy(folder, running_vendors, workers=2, extra_env={"METRICS_TOKEN": TOKEN}, **SETTINGS) as proxy,
         teams_page(folder) as (team, page),
         Prometheus(folder, deployed(folder, proxy.url, page)) as prometheus,
     ):
@@ -74,13 +74,15 @@ def prometheus(running_vendors: Vendors, tmp_path_factory: pytest.TempPathFactor
 
 
 def certify(folder: Path, vendors: Vendors) -> None:
-    """One certificate, of the policy that is about to run."""
+    """One slot on both its paths, for the policy that is about to run."""
     file = folder / "models.yaml"
     file.write_text(yaml.safe_dump({"models": vendors.models()}))
     rooms = rooms_of(load(file, env={**VENDOR_KEYS, "LEVELHEAD_HOME": str(folder)}))
     policy = policy_of(load_quality_model().name, tuple(rooms.models.values()))
-    promise = Certificate(policy, "direct", "drafter", "", 0.4, 0.05, 0.95, 900, 0.011, 0.031, 0.6, "betting")
-    save([promise], folder / "certificates.json")
+    terms = ("drafter", "", 0.4, 0.05, 0.95, 900)
+    direct = Certificate(policy, "direct", *terms, 0.011, 0.031, 0.6, "betting")
+    drafted = Certificate(policy, "cascade", *terms, 0.012, 0.022, 0.6, "betting")
+    save([direct, drafted], folder / "certificates.json")
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 from levelhead.observe.metrics import PrometheusObserver
 from levelhead.types import Assessment, Attempt, Decision, Identity, Key, Level, Model, Price, Reason, Record, Usage
+from levelhead.wire.history import KINDS as REPAIRS
 
 PRICE = Price(1e-6, 2e-6, 1e-7, 1e-6, 1e-6)
 FAST = Model("fast", "efficient", 0, "openai", "x", PRICE)
@@ -17,8 +18,9 @@ STRAY = Model("stray", "nowhere", 0, "openai", "x", PRICE)
 KNOWN = {
     *("critic", "none", "other", "fast", "best", "efficient", "strong", "key", "run", "slot"),
     *("ok", "cached", "refused", "error", "cancelled", "hit", "miss", "bypass", "dropped", "failed"),
-    *("memory", "disk", "redis", "flight", "routing", "cache", "answer", "budget", "fallback"),
+    *("memory", "disk", "redis", "flight", "routing", "cache", "answer", "budget", "fallback", "cap", "good", "bad"),
     *("input", "cached_input", "cache_write", "output", "200", "429", "upstream_tls"),
+    *REPAIRS,
     *(reason.value for reason in Reason),
     *(level.name for level in Level),
 }

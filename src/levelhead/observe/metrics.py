@@ -92,7 +92,8 @@ class _Instruments:
         levels = [level.name for level in Level]
         decided = [reason.value for reason in Reason if reason is not Reason.CACHE]
         self.decisions.seed(labels.slots, levels, labels.tiers, decided)
-        self.baseline.seed(labels.slots, levels)
+        paid = [*levels, NONE]  # nobody asked what level a cached answer is
+        self.baseline.seed(labels.slots, paid)
         self.saved.seed(labels.slots, ("routing", "cache"))
         self.excess.seed(labels.slots)
         self.switches.seed(decided)
@@ -102,7 +103,7 @@ class _Instruments:
         for model, tier in labels.models.items():
             self.requests.seed(labels.slots, (tier,), (model,), OUTCOMES)
             self.tokens.seed(labels.slots, (model,), TOKEN_TYPES)
-            self.cost.seed(labels.slots, levels, (tier,), (model,), ("answer",))
+            self.cost.seed(labels.slots, paid, (tier,), (model,), ("answer",))
             self.attempts.seed((model,), ("ok", "cancelled"), (NONE,))
             self.ttft.seed((model,))
             self.breaker.labels(model)
@@ -308,17 +309,20 @@ class PrometheusObserver:
         return [build, loss, budget]
 
     def _quality_loss(self) -> GaugeMetricFamily:
-        """Of each certificate in force: what it estimates, and what it promises to stay below."""
+        """Of each slot and level with a certificate in force: what it estimates, and what it promises to stay below."""
         told = GaugeMetricFamily(
             "levelhead_quality_loss",
             "Mean quality lost against always-strong, by certified slot and level",
             labels=("slot", "level", "bound"),
         )
+        worst: dict[tuple[str, str], Certified] = {}  # a slot may be certified both direct and with drafts
         for one in self._certificates() if self._certificates is not None else ():
-            if one.valid:
-                at = self._labels.slot(one.slot) if one.slot else ALL, one.domain or ALL
-                told.add_metric((*at, "estimate"), one.estimate)
-                told.add_metric((*at, "upper"), one.upper)
+            at = self._labels.slot(one.slot) if one.slot else ALL, one.domain or ALL
+            if one.valid and (at not in worst or one.upper > worst[at].upper):
+                worst[at] = one
+        for at, one in worst.items():
+            told.add_metric((*at, "estimate"), one.estimate)
+            told.add_metric((*at, "upper"), one.upper)
         return told
 
 
