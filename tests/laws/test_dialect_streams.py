@@ -68,7 +68,7 @@ def events(raw: bytes) -> list[Any]:
     found = [orjson.loads(line[6:]) for line in raw.split(b"\n") if line.startswith(b"data: {")]
     for event in found:
         for holder in (event, event.get("response") or {}):
-            for name in ("created", "created_at"):
+            for name in ("created", "created_at", "completed_at"):
                 holder.pop(name, None)
     return found
 
