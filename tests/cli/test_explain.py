@@ -196,7 +196,7 @@ class TestCalls:
             assert b"Traceback" not in process.stderr.read()
 
     def test_a_start_is_quick(self, tmp_path: Path) -> None:
-        """CPU time, with modules compiled as an installer does: under a second on a quiet machine, twice that on a busy one."""
+        """CPU time, with modules compiled as an installer does: under a second, or two on a busy machine."""
         env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
         env["PYTHONPYCACHEPREFIX"] = str(tmp_path / "compiled")
 
