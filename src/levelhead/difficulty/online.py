@@ -65,7 +65,7 @@ class Corrections:
         success = dict(assessment.success)
         for model in models:
             if model.name in success:
-                shift, variance = known.shift(features, lean_of(model.tier_rank, top))
+                shift, variance = known.shift(features, model.lean(top))
                 logit = (_logit(success[model.name]) + shift) / sqrt(1 + pi * variance / 8)
                 success[model.name] = 1 / (1 + exp(-logit))
         said = {**assessment.features, "verdicts": float(known.count)}
@@ -159,11 +159,6 @@ class _Correction:
         found._mean = np.array(state["mean"], dtype=np.float64).reshape(width)
         found._cov = np.array(state["cov"], dtype=np.float64).reshape(width, width)
         return found
-
-
-def lean_of(rank: int, top: int) -> float:
-    """-1 for the cheapest tier, 1 for the dearest."""
-    return 2 * rank / top - 1 if top else -1.0
 
 
 def _logit(chance: float) -> float:

@@ -59,6 +59,10 @@ class Model:
     api_key: Secret | None = None
     extra_headers: tuple[tuple[str, str], ...] = ()
 
+    def lean(self, top: int) -> float:
+        """Where its tier stands: -1 the cheapest, 1 the dearest, which has rank `top`."""
+        return 2 * self.tier_rank / top - 1 if top else -1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Slot:

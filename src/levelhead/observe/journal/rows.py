@@ -108,7 +108,7 @@ def _decided(decision: Decision) -> dict[str, Any]:
         "features": assessed.features,
         "vector": assessed.vector,
         "shipped": shipped,
-        "leans": {c.model.name: 2 * c.model.tier_rank / top - 1 if top else -1.0 for c in decision.candidates},
+        "leans": {c.model.name: c.model.lean(top) for c in decision.candidates},
         "expected_cost_usd": decision.expected_cost_usd,
         "baseline_cost_usd": decision.baseline_cost_usd,
         "output_cap": decision.output_cap,
