@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..types import Need
-from .fields import Fault, missing, object_, required, string, wrong_type
+from .fields import Fault, each, missing, object_, required, string, wrong_type
 
 __all__ = ["Tally", "check_messages", "count_document", "count_image"]
 
@@ -59,11 +59,7 @@ def check_messages(messages: object, tally: Tally) -> None:
         raise wrong_type("", "an array of objects", messages)
     if not messages:
         raise Fault("", "Invalid '{}': empty array. Expected an array with at least one message.", "empty_array")
-    for index, message in enumerate(messages):
-        try:
-            _message(message, tally)
-        except Fault as fault:
-            raise fault.within(f"[{index}]") from None
+    each(messages, _message, tally)
 
 
 def _message(message: Any, tally: Tally) -> None:

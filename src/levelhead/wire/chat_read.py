@@ -15,6 +15,7 @@ from .fields import (
     Fault,
     boolean,
     integer,
+    known_fields,
     missing,
     number,
     object_,
@@ -116,12 +117,7 @@ def read_request(raw: bytes, *, default_model: str | None = None) -> Chat:
     body = parse_body(raw)
     tally = Tally()
     try:
-        for name, value in body.items():
-            if value is not None and (check := _CHECKS.get(name)) is not None:
-                try:
-                    check(value)
-                except Fault as fault:
-                    raise fault.within(name) from None
+        known_fields(body, _CHECKS)
         model = body.get("model") or default_model
         if not model:
             raise missing("model")

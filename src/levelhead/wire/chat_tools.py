@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..types import Json, Need
-from .fields import Fault, boolean, object_, required, string, wrong_type
+from .fields import Fault, boolean, each, object_, required, string, wrong_type
 
 __all__ = ["check_functions", "check_tool_choice", "check_tools", "tool_needs"]
 
@@ -16,11 +16,7 @@ _MODES = ("none", "auto", "required")
 def check_tools(tools: object) -> None:
     if type(tools) is not list:
         raise wrong_type("", "an array of objects", tools)
-    for index, tool in enumerate(tools):
-        try:
-            _tool(tool)
-        except Fault as fault:
-            raise fault.within(f"[{index}]") from None
+    each(tools, _tool)
 
 
 def check_functions(functions: object) -> None:

@@ -18,6 +18,7 @@ from .fields import (
     Fault,
     boolean,
     integer,
+    known_fields,
     missing,
     number,
     object_,
@@ -73,12 +74,7 @@ def read_request(raw: bytes, *, default_model: str | None = None) -> Chat:
     """Raises `InvalidRequest` naming the field."""
     source = parse_body(raw)
     try:
-        for name, value in source.items():
-            if value is not None and (check := _CHECKS.get(name)) is not None:
-                try:
-                    check(value)
-                except Fault as fault:
-                    raise fault.within(name) from None
+        known_fields(source, _CHECKS)
         required(source, "prompt", _prompt)
         model = source.get("model") or default_model
         if not model:

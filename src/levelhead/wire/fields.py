@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import InvalidRequest
@@ -11,7 +11,9 @@ __all__ = [
     "Check",
     "Fault",
     "boolean",
+    "each",
     "integer",
+    "known_fields",
     "missing",
     "number",
     "object_",
@@ -69,6 +71,25 @@ def required(value: dict[str, Any], name: str, check: Check) -> None:
         check(value[name])
     except Fault as fault:
         raise fault.within(name) from None
+
+
+def each(values: list[Any], check: Callable[..., None], *others: object) -> None:
+    """Every one passes; a fault says which did not."""
+    for index, one in enumerate(values):
+        try:
+            check(one, *others)
+        except Fault as fault:
+            raise fault.within(f"[{index}]") from None
+
+
+def known_fields(body: Mapping[str, Any], checks: Mapping[str, Check]) -> None:
+    """What is there and not null passes its check; what has none may be anything."""
+    for name, value in body.items():
+        if value is not None and (check := checks.get(name)) is not None:
+            try:
+                check(value)
+            except Fault as fault:
+                raise fault.within(name) from None
 
 
 def string(value: object) -> None:

@@ -6,7 +6,20 @@ from typing import Any
 
 from ..types import Need
 from .chat_messages import Tally, count_document, count_image
-from .fields import Check, Fault, boolean, integer, missing, number, object_, required, string, strings, wrong_type
+from .fields import (
+    Check,
+    Fault,
+    boolean,
+    each,
+    integer,
+    missing,
+    number,
+    object_,
+    required,
+    string,
+    strings,
+    wrong_type,
+)
 
 __all__ = ["CHECKS", "check_conversation", "is_server_tool"]
 
@@ -102,11 +115,7 @@ def check_conversation(messages: object, tally: Tally) -> None:
         raise wrong_type("", "an array of objects", messages)
     if not messages:
         raise Fault("", "Invalid '{}': at least one message is required.", "empty_array")
-    for index, message in enumerate(messages):
-        try:
-            _message(message, tally)
-        except Fault as fault:
-            raise fault.within(f"[{index}]") from None
+    each(messages, _message, tally)
 
 
 def _message(message: Any, tally: Tally) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from ..types import Chat, Json, Need
 from .chat_messages import Tally
 from .chat_read import parse_body
-from .fields import Fault, missing
+from .fields import Fault, known_fields, missing
 from .messages_check import CHECKS, check_conversation, is_server_tool
 from .messages_history import as_chat, as_system
 
@@ -25,12 +25,7 @@ def read_request(raw: bytes, *, default_model: str | None = None) -> Chat:
     source = parse_body(raw)
     tally = Tally()
     try:
-        for name, value in source.items():
-            if value is not None and (check := CHECKS.get(name)) is not None:
-                try:
-                    check(value)
-                except Fault as fault:
-                    raise fault.within(name) from None
+        known_fields(source, CHECKS)
         model = source.get("model") or default_model
         if not model:
             raise missing("model")

@@ -14,7 +14,7 @@ import orjson
 
 from ..types import Json
 from .chat_messages import Tally, count_document
-from .fields import Fault, missing, object_, required, string, wrong_type
+from .fields import Fault, each, missing, object_, required, string, wrong_type
 from .responses_tools import flat_name
 
 __all__ = ["as_messages", "check_items", "sealed"]
@@ -54,11 +54,7 @@ def check_items(items: object, tally: Tally) -> None:
         raise wrong_type("", "a string or an array of items", items)
     if not items:
         raise Fault("", "Invalid '{}': empty array. Expected at least one item.", "empty_array")
-    for index, item in enumerate(items):
-        try:
-            _item(item, tally)
-        except Fault as fault:
-            raise fault.within(f"[{index}]") from None
+    each(items, _item, tally)
 
 
 def _item(item: Any, tally: Tally) -> None:

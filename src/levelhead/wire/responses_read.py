@@ -11,7 +11,20 @@ from ..errors import InvalidRequest
 from ..types import Chat, Json, Need
 from .chat_messages import Tally
 from .chat_read import parse_body
-from .fields import Check, Fault, boolean, integer, missing, number, object_, required, string, strings, wrong_type
+from .fields import (
+    Check,
+    Fault,
+    boolean,
+    integer,
+    known_fields,
+    missing,
+    number,
+    object_,
+    required,
+    string,
+    strings,
+    wrong_type,
+)
 from .responses_items import as_messages, check_items
 from .responses_tools import check_tools, functions, tool_choice, tool_needs
 
@@ -87,12 +100,7 @@ def read_request(raw: bytes, *, default_model: str | None = None, recall: Recall
     source = parse_body(raw)
     tally = Tally()
     try:
-        for name, value in source.items():
-            if value is not None and (check := _CHECKS.get(name)) is not None:
-                try:
-                    check(value)
-                except Fault as fault:
-                    raise fault.within(name) from None
+        known_fields(source, _CHECKS)
         model = source.get("model") or default_model
         if not model:
             raise missing("model")

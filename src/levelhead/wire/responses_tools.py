@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..types import Chat, Json, Need, value
-from .fields import Fault, object_, required, string, wrong_type
+from .fields import Fault, each, object_, required, string, wrong_type
 
 __all__ = [
     "Tool", "check_tools", "directory", "flat_name", "functions", "left_out", "tool_choice", "tool_needs",
@@ -42,11 +42,7 @@ def check_tools(tools: object) -> None:
     """Raises `Fault`, for a tool that runs at OpenAI by its name: no chat model has it."""
     if type(tools) is not list:
         raise wrong_type("", "an array of objects", tools)
-    for index, tool in enumerate(tools):
-        try:
-            _tool(tool)
-        except Fault as fault:
-            raise fault.within(f"[{index}]") from None
+    each(tools, _tool)
 
 
 def _tool(tool: Any) -> None:
