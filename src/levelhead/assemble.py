@@ -23,7 +23,7 @@ from .policy import Affinity, Promises, load, mark_withdrawn, policy_version
 from .ports import ResponseCache
 from .router import Pipeline, Rooms
 from .shadow import Shadow
-from .spend import Unlimited, listing_for, open_ledger
+from .spend import Scoping, Unlimited, listing_for, open_ledger
 from .spend.redis import connect
 from .types import NANOS_PER_USD, Model, Scope
 from .upstream import Health, Limits, Timeouts, open_upstreams
@@ -114,7 +114,7 @@ def rooms_of(
         tiers=config.tiers,
         slots=config.slots(),
         aliases=config.aliases,
-        budgets=config.budgets(),
+        scopes=Scoping(config.budgets()),
         decider=decider,
         ledger=Unlimited(),
         cache=None,

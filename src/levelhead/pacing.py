@@ -6,17 +6,19 @@ the window's end, over a sample of the scope's recent requests. Decisions read i
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
-from math import exp
+from math import exp, inf
 
 import numpy as np
 
 from .policy import dual_price
-from .spend import scopes_for
+from .spend import Scoping
 from .types import NANOS_PER_USD, Attempt, Balance, Budget, Candidate, Record, Scope
 
 SAMPLE = 256  # requests
 _SOLVE_SECONDS = 0.25
+_FRESH_SAMPLE = 64  # requests between two solutions that are looked at; the rest of a rush is only counted
 _NEGLIGIBLE = 0.01  # a price at which a dollar may buy one point of quality
 _MEMORY = 0.99  # of what costs came to against what was expected, per call
 _BIAS = (0.1, 10.0)
@@ -30,8 +32,10 @@ class Pace:
 
     def __init__(self, models: Sequence[str]) -> None:
         self._column = {name: i for i, name in enumerate(models)}
-        self._success = np.full((SAMPLE, len(models)), -np.inf)
-        self._cost = np.zeros((SAMPLE, len(models)))
+        # Rows of as many cells as there are models; arrays, for single cells of numpy's take several times as long.
+        self._width = len(models)
+        self._success = array("d", [-inf]) * (SAMPLE * self._width)
+        self._cost = array("d", [0.0]) * (SAMPLE * self._width)
         self._real = [1e-12] * len(models)
         self._expected = [1e-12] * len(models)
         self.seen = 0
@@ -39,13 +43,15 @@ class Pace:
 
     def offered(self, candidates: Sequence[Candidate]) -> None:
         """What one request could have had."""
-        row = self.seen % SAMPLE
+        first = self.seen % SAMPLE * self._width
         self.seen += 1
-        self._success[row] = -np.inf
+        success, cost = self._success, self._cost
+        for cell in range(first, first + self._width):
+            success[cell] = -inf
         for candidate in candidates:
             if candidate.eligible and (column := self._column.get(candidate.model.name)) is not None:
-                self._success[row, column] = candidate.success
-                self._cost[row, column] = candidate.expected_cost_usd
+                success[first + column] = candidate.success
+                cost[first + column] = candidate.expected_cost_usd
 
     def paid(self, model: str, expected_usd: float, real_usd: float) -> None:
         """What a call came to: expectations may be wrong by a factor, which the price makes up for."""
@@ -57,7 +63,7 @@ class Pace:
         """The new price, for an allowance of USD per request: half of the way, in logs, from the old to the exact."""
         seen = min(self.seen, SAMPLE)
         bias = np.clip(np.divide(self._real, self._expected), *_BIAS)
-        success, cost = self._success[:seen], self._cost[:seen]
+        success, cost = (np.frombuffer(a).reshape(SAMPLE, -1)[:seen] for a in (self._success, self._cost))
         exact = dual_price(success, cost, cost * bias, allowance)
         if exact and self.price:
             exact = (exact * self.price) ** 0.5
@@ -78,14 +84,11 @@ class _Paced(Pace):
         self._memory = memory
         self._since = self._last = at
         self._requests = 0.0
+        self.fresh = 0  # requests since the price was last solved
         self._own = self._own_seen = 0.0
         self._spent: float | None = None
         self._ratio = (0.0, 0.0)
         self.solved_at = 0.0
-
-    def came(self, at: float) -> None:
-        self._requests = self._requests * exp(-max(0.0, at - self._last) / self._memory) + 1.0
-        self._last = max(at, self._last)
 
     def cost(self, usd: float) -> None:
         self._own += usd
@@ -97,8 +100,9 @@ class _Paced(Pace):
             self._ratio = 0.9 * self._ratio[0] + own, 0.9 * self._ratio[1] + everybody
         self._own_seen, self._spent = self._own, spent_usd
         share = max(1.0, self._ratio[1] / self._ratio[0]) if self._ratio[0] > 0 else 1.0
-        requests = self._requests * exp(-max(0.0, at - self._last) / self._memory)
-        return share * requests / max(1.0, min(self._memory, at - self._since))
+        self._requests = self._requests * exp(-max(0.0, at - self._last) / self._memory) + self.fresh
+        self._last, self.fresh = max(at, self._last), 0
+        return share * self._requests / max(1.0, min(self._memory, at - self._since))
 
 
 class Pacer:
@@ -115,6 +119,7 @@ class Pacer:
         clock: Callable[[], float],
     ) -> None:
         self._budgets = tuple(budget for budget in budgets if budget.per in _SECONDS)
+        self._scopes = Scoping(self._budgets)
         self._memory = min((_SECONDS[budget.per or ""] for budget in self._budgets), default=0.0) / _RATE_WINDOWS
         self._models = tuple(models)
         self._windows = windows
@@ -141,15 +146,16 @@ class Pacer:
         decision, at = record.decision, self._clock()
         if decision is None:
             return
-        for scope in scopes_for(self._budgets, record.identity):
+        for scope in self._scopes(record.identity):
             pace = self._paces.get(scope)
             if pace is None:
                 pace = self._opened(scope, at)
-            pace.came(at)
-            pace.offered(decision.candidates)
+            pace.fresh += 1
             pace.cost(record.cost_usd)
-            if record.outcome == "ok" and record.model is decision.model:
-                pace.paid(decision.model.name, decision.expected_cost_usd, record.cost_usd)
+            if pace.fresh <= _FRESH_SAMPLE:
+                pace.offered(decision.candidates)
+                if record.outcome == "ok" and record.model is decision.model:
+                    pace.paid(decision.model.name, decision.expected_cost_usd, record.cost_usd)
             if at - pace.solved_at >= _SOLVE_SECONDS:
                 pace.solved_at = at
                 self._solve(scope, pace, at)

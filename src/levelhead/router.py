@@ -31,12 +31,11 @@ from .errors import LevelheadError, PermissionDenied, StreamBroken, UpstreamErro
 from .passage import Ask, Ending, Passage, Reply, record, reply_head, unread
 from .policy import Affinity
 from .ports import AnswerStream, Ledger, Observer, ResponseCache, Upstream
-from .spend import belongs_to, estimate_input, scopes_for
+from .spend import belongs_to, estimate_input
 from .types import (
     NANOS_PER_USD,
     Answer,
     Balance,
-    Budget,
     Call,
     Chunk,
     Decision,
@@ -45,6 +44,7 @@ from .types import (
     Model,
     Nanos,
     Reason,
+    Scope,
     Slot,
     Wire,
 )
@@ -66,7 +66,7 @@ class Rooms:
     tiers: Sequence[str]
     slots: Mapping[str, Slot]
     aliases: Mapping[str, str]
-    budgets: Sequence[Budget]
+    scopes: Callable[[Identity], tuple[Scope, ...]]  # the budgets that bind a request
     decider: Decider
     ledger: Ledger
     cache: ResponseCache | None
@@ -204,7 +204,7 @@ class Pipeline:
             raise PermissionDenied("This key may use its own slots only.", param="model")
         slot = rooms.slots.get(who.slot) if who.slot else None
         passage = Passage(key, rooms.clock(), chat, target, who, slot, read_wishes(ask.headers))
-        passage.scopes = scopes_for(rooms.budgets, who)
+        passage.scopes = rooms.scopes(who)
         if ask.dialect == "messages":
             passage.forward_headers = tuple((n, v) for n, v in ask.headers.items() if n.startswith("anthropic-"))
         return passage

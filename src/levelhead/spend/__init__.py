@@ -6,7 +6,7 @@ from .ledger import Ledger, Unlimited, open_ledger
 from .prices import Listing, listing_for, lookup, with_overrides
 from .ratios import InputRatios
 from .redis import RedisStore
-from .scopes import scopes_for
+from .scopes import Scoping, scopes_for
 from .sqlite import SqliteStore
 from .store import Store
 
@@ -15,6 +15,7 @@ __all__ = [
     "Ledger",
     "Listing",
     "RedisStore",
+    "Scoping",
     "SqliteStore",
     "Store",
     "Unlimited",

@@ -18,6 +18,7 @@ from .store import AccountKey, Move, Standing, Verdict, extra_lease
 # In scans, which are some seconds apart:
 _IDLE_SCANS = 2  # an unused lease goes back
 _FORGET_SCANS = 12  # an account that nobody uses leaves the memory
+_MOST_FOUND = 4_096
 _MOST_IDLE = 10_000  # accounts; beyond that they leave as soon as their lease is back
 _HOLD_SECONDS = 3_600.0  # a reservation that nobody settled by then is charged in full
 
@@ -34,12 +35,14 @@ class Books:
         self._timer = timer
         self._lock = Lock()
         self._current: dict[Scope, list[Account]] = {}
+        # What `_accounts` found for some scopes, and until when that holds.
+        self._found: dict[tuple[Scope, ...], tuple[tuple[Account, ...], float]] = {}
         self._open: dict[str, tuple[tuple[Account, ...], Nanos, float]] = {}
         self._touched: set[Account] = set()
         self.thirsty: list[tuple[Account, Nanos]] = []
         for budget in budgets:
             if budget.kind in ("key", "team") and budget.name is not None:
-                self._accounts((Scope(budget.kind, part(budget.name)),), pinned=True)
+                self._gathered((Scope(budget.kind, part(budget.name)),), clock(), pinned=True)
 
     # --- the hot path -------------------------------------------------------------------------------------------
 
@@ -89,8 +92,20 @@ class Books:
         self._open[id] = (accounts, amount, self._timer())
         return Reservation(id, tuple([a.scope for a in accounts]), amount, tuple([a.key.window for a in accounts]))
 
-    def _accounts(self, scopes: Sequence[Scope], *, pinned: bool = False) -> tuple[Account, ...]:
+    def _accounts(self, scopes: Sequence[Scope]) -> tuple[Account, ...]:
         now = self._clock()
+        at = tuple(scopes)
+        known = self._found.get(at)
+        if known is not None and now < known[1]:
+            return known[0]
+        if len(self._found) >= _MOST_FOUND:
+            self._found.clear()
+        found = self._gathered(at, now)
+        self._found[at] = found, min((account.ends_at for account in found), default=0.0)
+        return found
+
+    def _gathered(self, scopes: Iterable[Scope], now: float, *, pinned: bool = False) -> tuple[Account, ...]:
+        """Opened where they are new, in today's window where another has ended."""
         found: list[Account] = []
         for scope in scopes:
             accounts = self._current.get(scope)
@@ -113,6 +128,7 @@ class Books:
     def _rolled(self, old: Account, now: float) -> Account:
         """A window ends: its reservations stay with it, what is unused of it goes back."""
         old.retired = True
+        self._found.clear()
         self._touched.add(old)
         per = old.key.per
         return Account(old.scope, per, old.limit, window_of(per, now), pinned=old.pinned)
@@ -166,6 +182,7 @@ class Books:
             account.refilling = False
             if account.fresh and standing.key.window != account.key.window:
                 account.place(standing.key.per, standing.key.window)
+                self._found.clear()
             account.fresh = False
             account.heard(standing)
             account.tight = extra_lease(shortage.amount, account.limit - standing.spent - standing.leased) == 0
@@ -231,6 +248,7 @@ class Books:
                         self._touched.add(a)
                 if all(a.idle >= patience and not (a.pinned or a.reserved or a.unposted or a.free) for a in accounts):
                     del self._current[scope]
+                    self._found.clear()
 
     def _expire(self, before: float) -> None:
         while self._open:
@@ -257,6 +275,7 @@ class Books:
             for account in {*self._all(), *holders, *self._touched}:
                 account.void = True
             self._touched.clear()
+            self._found.clear()
             self.thirsty.clear()
             now = self._clock()
             for scope, accounts in list(self._current.items()):
@@ -274,7 +293,7 @@ class Books:
 
     def pinned(self) -> list[AccountKey]:
         with self._lock:
-            self._accounts([scope for scope, accounts in self._current.items() if accounts[0].pinned])
+            self._gathered([scope for scope, accounts in self._current.items() if accounts[0].pinned], self._clock())
             return [a.key for a in self._all() if a.pinned]
 
     def refresh(self, standings: Sequence[Standing]) -> None:
@@ -289,12 +308,17 @@ class Books:
                     if not account.fresh:
                         continue
                     account.place(standing.key.per, standing.key.window)
+                    self._found.clear()
                 account.heard(standing)
 
     def remaining(self, scopes: Sequence[Scope]) -> Nanos | None:
+        least: Nanos | None = None
         with self._lock:
-            left = [a.limit - a.spent - a.reserved - a.others for a in self._accounts(scopes)]
-        return max(0, min(left)) if left else None
+            for a in self._accounts(scopes):
+                left = a.limit - a.posted - a.unposted - a.reserved - a.others
+                if least is None or left < least:
+                    least = left if left > 0 else 0
+        return least
 
     def windows(self, scopes: Sequence[Scope]) -> list[Balance]:
         with self._lock:
@@ -302,7 +326,7 @@ class Books:
 
     def balances(self) -> list[Balance]:
         with self._lock:
-            return [account.balance() for account in self._accounts(list(self._current))]
+            return [account.balance() for account in self._gathered(list(self._current), self._clock())]
 
     def _all(self) -> list[Account]:
         return [account for accounts in self._current.values() for account in accounts]

@@ -11,6 +11,7 @@ from ..types import Budget, Identity, Scope
 Per = Literal["hour", "day", "month", "run", "ever"]
 
 _SECONDS = {"hour": 3_600, "day": 86_400}
+_MOST_KNOWN = 4_096  # identities
 _NOBODY = "none"  # a request without run and session: they share one run rather than having none
 
 
@@ -38,6 +39,29 @@ def scopes_for(budgets: Sequence[Budget], identity: Identity) -> tuple[Scope, ..
                 owner = run if budget.per == "run" else key
                 scopes[Scope("slot", f"{owner}/{part(identity.slot)}")] = None
     return tuple(scopes)
+
+
+class Scoping:
+    """`scopes_for` some budgets, remembered: agents ask again and again as who they are."""
+
+    def __init__(self, budgets: Sequence[Budget]) -> None:
+        self._budgets = tuple(budgets)
+        self._by_run = any(budget.kind in ("run", "slot") for budget in budgets)
+        self._known: dict[tuple[str | None, ...], tuple[Scope, ...]] = {}
+
+    def __call__(self, identity: Identity) -> tuple[Scope, ...]:
+        if not self._budgets:
+            return ()
+        key = identity.key
+        at: tuple[str | None, ...] = (key.name, key.team)
+        if self._by_run:
+            at = (*at, identity.slot, identity.run, None if identity.run else identity.session)
+        scopes = self._known.get(at)
+        if scopes is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            scopes = self._known[at] = scopes_for(self._budgets, identity)
+        return scopes
 
 
 def budgets_of(budgets: Sequence[Budget], scope: Scope) -> dict[Per, Budget]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from .base import Nanos, value
 
 
-@value
-class Scope:
+class Scope(NamedTuple):  # a tuple: looked up several times a request, and tuples hash in C
     """A budget's address: `kind` key, team, run or slot, and the name inside it, namespaced by the key."""
 
     kind: Literal["key", "team", "run", "slot"]
