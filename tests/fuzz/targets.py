@@ -35,21 +35,22 @@ Target = Callable[[random.Random], None]
 FILE: dict[str, Any] = {
     "models": {
         "flash": {"tier": "efficient", "wire": "openai", "model": "deepseek-v4-flash", "api_key_env": "K"},
-        "gpt": {"tier": "efficient", "wire": "openai", "model": "gpt-5.6", "api_key_env": "K"},
+        "gpt": {"tier": "strong", "wire": "openai", "model": "gpt-5.6", "api_key_env": "K"},
         "claude": {"tier": "strong", "wire": "anthropic", "model": "claude-sonnet-5-5", "api_key_env": "K",
                    "price": {"input": 2, "output": 10}, "capabilities": {"vision": True},
                    "extra_headers": {"x-a": "b"}},
+        "embed": {"tier": "efficient", "wire": "openai", "model": "text-embedding-3-small", "api_key_env": "K"},
     },
     "tiers": ["efficient", "strong"],
     "keys": [{"name": "team", "key_env": "TEAM", "slots": ["critic"], "requests_per_minute": 10}],
     "slots": {"critic": {"floor": "strong", "max_output_tokens": 100, "min_output_tokens": 10}},
     "budgets": [{"scope": "key", "name": "team", "usd": 2, "per": "day"}, {"scope": "run", "usd": 0.5}],
-    "aliases": {"gpt-*": "auto"},
+    "aliases": {"gpt-*": "auto", "claude-*": "auto/critic"},
     "cache": {"ttl_seconds": 10, "when": "always"},
     "limits": {"in_flight": 3},
     "timeouts": {"connect": 1},
     "goal": {"max_quality_loss": 0.1},
-    "charter": {"bounds": {"x": [0, 1]}},
+    "charter": {"bounds": {"pacing": [0, 1]}},
     "state": {"url": "sqlite:///tmp/x.db"},
 }  # fmt: skip
 ENVIRONMENT = {"K": "sk-0123456789", "TEAM": "sk-team-0123456789"}
@@ -76,7 +77,7 @@ REQUESTS: dict[Dialect, dict[str, Any]] = {
         "tool_choice": {"type": "function", "function": {"name": "look"}},
         "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}},
         "stream": True, "stream_options": {"include_usage": True}, "temperature": 0.5, "stop": ["a", "b"], "n": 1,
-        "max_tokens": 100, "metadata": {"run": "r", "slot": "critic"}, "logit_bias": {"5": 1},
+        "max_tokens": 100, "metadata": {"run": "r", "slot": "critic"}, "seed": 5,
         "reasoning_effort": "low",
     },
     "messages": {
@@ -110,6 +111,11 @@ REQUESTS: dict[Dialect, dict[str, Any]] = {
         "text": {"format": {"type": "json_schema", "name": "x", "schema": {"type": "object"}}}, "max_output_tokens": 10,
         "include": ["reasoning.encrypted_content"], "metadata": {"run": "r"},
     },
+    "completions": {
+        "model": "auto", "prompt": "Once upon", "max_tokens": 10, "stream": True, "stop": ["\n"], "temperature": 0,
+        "metadata": {"session": "s"},
+    },
+    "embeddings": {"model": "embed", "input": ["One.", "Two."], "encoding_format": "float", "dimensions": 8},
 }  # fmt: skip
 HEADERS = {
     "x-levelhead-run": "run-1", "x-levelhead-slot": "critic", "x-levelhead-session": "s", "x-levelhead-task": "t",
@@ -300,6 +306,8 @@ TARGETS: dict[str, Target] = {
     "chat": request("chat"),
     "messages": request("messages"),
     "responses": request("responses"),
+    "completions": request("completions"),
+    "embeddings": request("embeddings"),
     "identity": identity,
     "stream": stream,
     "answer": answer,

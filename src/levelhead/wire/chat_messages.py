@@ -125,6 +125,10 @@ def _tool_call(call: Any) -> None:
         _named_text(call[kind], kind, "arguments" if kind == "function" else "input")
     elif type(kind) is not str:
         raise wrong_type("type", "a string", kind)
+    else:
+        for name in ("function", "custom"):
+            if call.get(name) is not None:
+                required(call, name, object_)
 
 
 def _named_text(value: dict[str, Any], path: str, text: str) -> None:

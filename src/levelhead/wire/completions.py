@@ -54,6 +54,7 @@ _CHECKS: dict[str, Check] = {
     "frequency_penalty": number(-2, 2),
     "logprobs": _absent("ask for them by chat completions."),
     "max_tokens": integer(1),
+    "metadata": object_,
     "model": string,
     "n": integer(1, 1),
     "presence_penalty": number(-2, 2),

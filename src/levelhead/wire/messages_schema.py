@@ -56,7 +56,9 @@ def _close(schema: Any) -> dict[str, Any]:
             closed[key] = _close(value)
         elif key in ("anyOf", "oneOf", "allOf") and isinstance(value, list):
             closed.setdefault("allOf" if key == "allOf" else "anyOf", []).extend(_close(one) for one in value)
-        elif (key == "format" and value in _FORMATS) or (key == "minItems" and value in (0, 1)):
+        elif (key == "format" and isinstance(value, str) and value in _FORMATS) or (
+            key == "minItems" and value in (0, 1)
+        ):
             closed[key] = value
         elif key not in _SILENT and value is not False:
             notes.append(f"{key}: {value if isinstance(value, str | int | float) else orjson.dumps(value).decode()}")

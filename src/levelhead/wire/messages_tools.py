@@ -128,20 +128,32 @@ def _flattened(schema: Mapping[str, Any]) -> dict[str, Any]:
     flat = {key: value for key, value in schema.items() if key not in _COMBINATORS}
     flat["type"] = "object"
     properties: dict[str, Any] = {}
-    required = list(schema.get("required") or ())
+    required = _names(schema)
     for word in _COMBINATORS:
-        branches = [one for one in schema.get(word) or () if isinstance(one, dict)]
+        several = schema.get(word)
+        branches = [one for one in several if isinstance(one, dict)] if isinstance(several, list) else []
         for branch in branches:
-            properties.update(branch.get("properties") or {})
-        always = [set(branch.get("required") or ()) for branch in branches]
+            properties.update(_properties(branch))
+        always = [set(_names(branch)) for branch in branches]
         if always:
             names = set.union(*always) if word == "allOf" else set.intersection(*always)
             required += sorted(names - set(required))
-    flat["properties"] = {**properties, **(schema.get("properties") or {})}
+    flat["properties"] = {**properties, **_properties(schema)}
     flat.pop("required", None)
     if required:
         flat["required"] = required
     return flat
+
+
+def _properties(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What isn't JSON Schema says nothing: the tool still has its name and its description."""
+    found = schema.get("properties")
+    return found if isinstance(found, dict) else {}
+
+
+def _names(schema: Mapping[str, Any]) -> list[str]:
+    found = schema.get("required")
+    return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
 
 
 def _settle_strict(tools: list[Tool], traits: ClaudeTraits) -> None:
