@@ -28,7 +28,7 @@ check: .venv/dev.stamp  ## lint, format, types, layers, sizes
 bench: .venv/dev.stamp  ## the proxy beside nginx and LiteLLM's; see benchmarks/README.md
 	$(BIN)/python benchmarks/overhead.py $(ARGS)
 
-soak: .venv/dev.stamp  ## 18 minutes of faults; ARGS="--seconds 110" for what CI may run
+soak: .venv/dev.stamp  ## 18 minutes of faults; ARGS="--seconds 110" for what CI runs
 	$(BIN)/python benchmarks/soak.py $(or $(ARGS),--out benchmarks/results/soak.json)
 
 audit: .venv-audit/stamp  ## known vulnerabilities in what is locked; says so where no database can be reached

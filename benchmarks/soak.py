@@ -4,7 +4,8 @@
     make soak ARGS="--seconds 110"     # the slice that CI runs; writes nothing
 
 Exits 1 where an invariant is broken: exactly one end for each request, no mixed-up answer, a ledger that equals the sum
-of settlements, nothing left reserved, flat memory, healthy keys served as when all is calm.
+of settlements, nothing left reserved; and, in a run of ten minutes and more, flat memory and healthy keys served as when
+all is calm. A shorter one reports these two only: caches still fill, and a busy machine's second says little.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ SHARE = 0.10  # of the upstream calls that go wrong
 ROGUES = ["flash", "mini", "sonnet", "nowhere", "badcert"]
 MOST_ERRORS = 0.1  # client-visible errors for each failed attempt
 MOST_GROWTH = 0.05  # of memory, in the second half
+LONG = 600.0  # seconds, from which on memory and latency are judged
 MOST_SLOWER = 2.0  # a healthy key's median latency, against calm
 Report = dict[str, Any]
 
@@ -200,7 +202,7 @@ def soak(args: argparse.Namespace, folder: Path) -> Report:
             tried, failed = tried + after[0] - before[0], failed + after[1] - before[1]
             vendors.update(rogues.say("faults 0")["faults"])
         settle(proxy)
-        report = judge(first, calm, storm, run.memory, proxy, tried, failed)
+        report = judge(first, calm, storm, run.memory, proxy, tried, failed, long=args.seconds >= LONG)
         return {"seconds": round(lasted, 1), "faults": dict(vendors), **report, "exit": proxy.stop()}
     finally:
         if proxy.process.poll() is None:
@@ -233,6 +235,8 @@ def judge(
     proxy: Proxy,
     tried: float,
     failed: float,
+    *,
+    long: bool,
 ) -> Report:
     """The figures, and in `broken` every invariant that didn't hold."""
     calm, storm = ({key: sum((part[key] for part in parts), Tally()) for key in KEYS} for parts in (calms, storms))
@@ -254,14 +258,14 @@ def judge(
     if visible > MOST_ERRORS * attempt_errors:
         broken.append(f"clients saw {visible:.3%} errors, attempts had {attempt_errors:.3%}")
     growth = by_quarters([rss for _, rss in memory])
-    if growth > MOST_GROWTH:
+    if long and growth > MOST_GROWTH:
         broken.append(f"memory grew by {growth:.1%} in the second half")
     quiet, loud = (sorted(tallies["steady"].seconds) for tallies in (calm, storm))
     slower = statistics.median(
         statistics.median(after["steady"].seconds) / statistics.median(before["steady"].seconds)
         for before, after in zip(calms, storms, strict=True)
     )
-    if slower > MOST_SLOWER:
+    if long and slower > MOST_SLOWER:
         broken.append(f"the healthy key's median latency is {slower:.2f} times that of calm")
     if storm["steady"].ended["answered"] != storm["steady"].requests:
         broken.append(f"the healthy key: {dict(storm['steady'].ended)}")
