@@ -25,7 +25,9 @@ def written(found: Mapping[str, Any]) -> str:
         parts.append(
             f"**The path with `cascade: off`**: {ratio:.3f} of the requests per CPU second that a caller without"
         )
-        parts.append(f"drafts in it makes (the best of {pairs} interleaved rounds each, simulated models, no cache)\n")
+        parts.append(
+            f"drafts in it makes (by the 10th percentile of {pairs} interleaved rounds each, simulated models, no cache)\n"
+        )
     if "shift" in found:
         parts.append("**A shift at half-time**: 1,000 verdicts of the certified source, then 1,000 of another\n")
         parts.append(_shift(found["shift"]))
