@@ -4,7 +4,7 @@
     make soak ARGS="--seconds 110"     # the slice that CI runs; writes nothing
 
 Exits 1 where an invariant is broken: exactly one end for each request, no mixed-up answer, a ledger that equals the sum
-of settlements, nothing left reserved; and, in a run of ten minutes and more, flat memory and healthy keys served as when
+of settlements, nothing left reserved; from ten minutes on also flat memory, and healthy keys served as when
 all is calm. A shorter one reports these two only: caches still fill, and a busy machine's second says little.
 """
 

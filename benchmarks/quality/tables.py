@@ -26,7 +26,7 @@ def written(found: Mapping[str, Any]) -> str:
             f"**The path with `cascade: off`**: {ratio:.3f} of the requests per CPU second that a caller without"
         )
         parts.append(
-            f"drafts in it makes (by the 10th percentile of {pairs} interleaved rounds each, simulated models, no cache)\n"
+            f"drafts in it makes (by the 10th percentile of {pairs} rounds by turns, simulated models, no cache)\n"
         )
     if "shift" in found:
         parts.append("**A shift at half-time**: 1,000 verdicts of the certified source, then 1,000 of another\n")
