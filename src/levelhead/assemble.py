@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from .auditing import Auditing, Auditor, hold_to
 from .cache import Conversations, DiskTier, MemoryTier, TieredCache
 from .check import FEATURES, PRIOR, Checker, HttpChecker
 from .config import Config, ModelEntry
@@ -18,14 +19,15 @@ from .errors import ConfigError
 from .learning import Learner
 from .observe import Fanout, RequestLog
 from .observe.journal import Journal, open_journal
+from .observe.losses import Losses
 from .pacing import Pacer
 from .policy import Affinity, Promises, load, mark_withdrawn, policy_version
 from .ports import ResponseCache
 from .router import Pipeline, Rooms
 from .shadow import Shadow
-from .spend import Scoping, Unlimited, listing_for, open_ledger
+from .spend import Ledger, Scoping, Unlimited, listing_for, open_ledger
 from .spend.redis import connect
-from .types import NANOS_PER_USD, Model, Scope
+from .types import NANOS_PER_USD, Model, Scope, Verdict
 from .upstream import Health, Limits, Timeouts, open_upstreams
 
 if TYPE_CHECKING:
@@ -49,10 +51,8 @@ def assemble(config: Config, *, clock: Callable[[], float] = time.time, checker:
 
     `checker`: the user's own check of drafts, see `check.own`.
     """
-    from .observe.metrics import PrometheusObserver
-
     ledger = open_ledger(
-        config.budgets(),
+        (*config.budgets(), *config.audit_budgets()),
         config.state_store,
         password=config.secret(config.state.password_env),
         simulated=config.simulated,
@@ -66,7 +66,13 @@ def assemble(config: Config, *, clock: Callable[[], float] = time.time, checker:
     learner = None
     if journal is not None:
         corrections = Corrections(quality.vector_scale)
-        learner = Learner(journal, corrections, lambda verdict, tier: metrics.judged(verdict, tier), clock)
+        learner = Learner(
+            journal,
+            corrections,
+            lambda verdict, tier: metrics.judged(verdict, tier),
+            clock,
+            lambda verdict, new: audited(verdict, new),
+        )
     rooms = rooms_of(
         config,
         clock,
@@ -75,8 +81,27 @@ def assemble(config: Config, *, clock: Callable[[], float] = time.time, checker:
         pace=pacer.price if pacer else None,
         learned=learner.correct if learner else None,
     )
+    losses = Losses(rooms.slots, rooms.drafting.policy, 1 - config.goal().confidence)
+
+    def audited(verdict: Verdict, new: bool) -> None:
+        losses.add(verdict)
+        if new:
+            hold_to(rooms.drafting.promises, verdict, rooms.slots)
+
+    metrics = _metrics(config, rooms, ledger, losses)
+    cache = _cache(config, metrics)
+    observer = Fanout(metrics, RequestLog(), *(one for one in (pacer, journal) if one))
+    rooms = replace(rooms, ledger=ledger, cache=cache, observer=observer)
+    if learner is not None and config.audit_budgets():
+        rooms = replace(rooms, auditor=_auditor(config, rooms, ledger, learner, metrics))
+    return House(Pipeline(rooms), metrics, learner)
+
+
+def _metrics(config: Config, rooms: Rooms, ledger: Ledger | Unlimited, losses: Losses) -> PrometheusObserver:
+    from .observe.metrics import PrometheusObserver
+
     known_keys = config.keys()
-    metrics = PrometheusObserver(
+    return PrometheusObserver(
         models=tuple(rooms.models.values()),
         slots=rooms.slots,
         keys=[known.key.name for known in known_keys],
@@ -84,10 +109,8 @@ def assemble(config: Config, *, clock: Callable[[], float] = time.time, checker:
         balances=ledger.balances,
         breaker=rooms.health.state,
         certificates=rooms.drafting.promises.certificates,
+        losses=losses.measured,
     )
-    cache = _cache(config, metrics)
-    observer = Fanout(metrics, RequestLog(), *(one for one in (pacer, journal) if one))
-    return House(Pipeline(replace(rooms, ledger=ledger, cache=cache, observer=observer)), metrics, learner)
 
 
 def rooms_of(
@@ -100,7 +123,6 @@ def rooms_of(
     learned: Learned | None = None,
 ) -> Rooms:
     """What deciding needs: no ledger, no cache, nothing that writes. Enough for `explain`."""
-    refuse_unbuilt(config)
     models = {name: model_of(config, name, entry) for name, entry in config.models.items()}
     health = Health(time.monotonic)
     quality = quality or load_quality_model()
@@ -175,14 +197,21 @@ def _drafting(config: Config, models: Mapping[str, Model], policy: str, checker:
     )
 
 
-def refuse_unbuilt(config: Config) -> None:
-    """Raises `ConfigError` for settings whose part of the house isn't built yet: ignoring them would be a lie."""
-    unbuilt = {
-        "audit.judge": config.audit.judge is not None,
-    }
-    for setting, wanted in unbuilt.items():
-        if wanted:
-            raise ConfigError(f"{setting} isn't available in this version", param=setting.partition(":")[0])
+def _auditor(
+    config: Config, rooms: Rooms, ledger: Ledger | Unlimited, learner: Learner, metrics: PrometheusObserver
+) -> Auditor:
+    """For a configuration that audits."""
+    settings = Auditing(
+        judge=rooms.models[config.audit.judge or ""],
+        rate=config.audit.rate,
+        policy=rooms.drafting.policy,
+        keep=learner.audit,
+        told=metrics,
+        balances=ledger.windows,
+        clock=rooms.clock,
+    )
+    every = tuple(rooms.models.values())
+    return Auditor(settings, every, rooms.upstreams, ledger, rooms.health, rooms.observer, timeout=rooms.timeout)
 
 
 def _journal(config: Config, clock: Callable[[], float], lost: Callable[[int], None]) -> Journal | None:

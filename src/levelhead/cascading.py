@@ -89,6 +89,8 @@ class Cascade(Caller):
         self._rates.note(slot, plan.kind, accepted)
         _decide(passage, plan, accepted, trust)
         if not accepted or draft is None:
+            if passage.sampled and draft is not None:
+                passage.discarded = plan.draft, draft
             return None
         passage.first_byte = perf_counter() - passage.started
         _promote(passage, plan.draft)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .difficulty import Corrections
@@ -17,6 +18,7 @@ log = logging.getLogger("levelhead.learning")
 
 POLL_SECONDS = 1.0
 _AT_ONCE = 200
+_PAGE = 5_000
 _SNAPSHOT_EVERY = 1_000  # verdicts
 _PATIENCE = 4  # looks for a decision that another worker may just be writing
 _PAUSE = 0.15
@@ -24,7 +26,10 @@ _SOURCE = re.compile(r"[\w.:@/-]{1,64}")
 
 
 class Learner:
-    """Takes verdicts, and corrects assessments by them. Lives in one event loop."""
+    """Takes verdicts, and corrects assessments by them. Lives in one event loop.
+
+    `audited` is told of every verdict that an audit gave, by any worker, and whether it is newer than this process.
+    """
 
     def __init__(
         self,
@@ -32,11 +37,14 @@ class Learner:
         corrections: Corrections,
         heard: Callable[[Verdict, str | None], None],
         clock: Callable[[], float],
+        audited: Callable[[Verdict, bool], None] = lambda verdict, new: None,
     ) -> None:
         self._journal = journal
         self._corrections = corrections
         self._heard = heard
         self._clock = clock
+        self._audited = audited
+        self._since = clock()
         self._place = 0
         self._reading = asyncio.Lock()
         self._polling: asyncio.Task[None] | None = None
@@ -50,6 +58,7 @@ class Learner:
             found = await self._journal.snapshot()
             if found is not None:
                 self._corrections.load(found[1])
+                await self._recall_audits(found[0])
                 self._place = found[0]
         except (KeyError, TypeError, ValueError, OSError) as error:
             log.warning("what was learnt can't be read (%s): starting from the first verdict", type(error).__name__)
@@ -76,6 +85,12 @@ class Learner:
             self._heard(verdict, row["tier"])
             await self._catch_up_or_say()
         return {"object": "feedback", "decision_id": id, "score": score, "source": source, "recorded": new}
+
+    async def audit(self, verdict: Verdict, tier: str) -> None:
+        """Keeps what an audit found. Raises `OSError`."""
+        if await self._journal.judge(verdict):
+            self._heard(verdict, tier)
+            await self._catch_up_or_say()
 
     async def decision(self, id: str, key: Key | None) -> dict[str, Any]:
         """A logged decision with its verdicts. Raises `NotFound`, `Overloaded`."""
@@ -111,15 +126,43 @@ class Learner:
         async with self._reading:
             while verdicts := await self._journal.verdicts(self._place, _AT_ONCE):
                 for place, verdict in verdicts:
-                    self._corrections.learn(verdict)
+                    self._learn(verdict)
                     self._place = place
                     if place % _SNAPSHOT_EVERY == 0:
                         await self._journal.keep(place, self._corrections.dump())
+
+    def _learn(self, verdict: Verdict) -> None:
+        if verdict.audit is None:
+            self._corrections.learn(verdict)
+            return
+        if verdict.audit.certifies:  # a judge in favour of its own family must not teach
+            for one in _both(verdict):
+                self._corrections.learn(one)
+        self._audited(verdict, verdict.at >= self._since)
+
+    async def _recall_audits(self, until: int) -> None:
+        """What a snapshot of the corrections doesn't hold."""
+        place = 0
+        while place < until and (page := await self._journal.audits(place, min(_PAGE, until - place))):
+            place = page[0]
+            for verdict in page[1]:
+                self._audited(verdict, False)
 
     async def _poll(self) -> None:
         while True:
             await asyncio.sleep(POLL_SECONDS)
             await self._catch_up_or_say()
+
+
+def _both(verdict: Verdict) -> Iterator[Verdict]:
+    """An audit judges two answers to one task: the one that was served, and the other tier's."""
+    audit = verdict.audit
+    assert audit is not None
+    yield verdict
+    other = audit.strong if verdict.lean < audit.other_lean else audit.efficient
+    yield replace(
+        verdict, model=audit.other, lean=audit.other_lean, predicted=audit.other_predicted, score=other, audit=None
+    )
 
 
 def _read(body: Mapping[str, Any]) -> tuple[str, float, str]:

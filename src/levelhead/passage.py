@@ -13,6 +13,7 @@ from typing import Literal
 from .errors import LevelheadError, StreamBroken
 from .types import (
     ON_QUALITY,
+    Answer,
     Attempt,
     Chat,
     Chunk,
@@ -32,6 +33,7 @@ from .types import (
     Usage,
     value,
 )
+from .wire.chat import Collector
 from .wire.dialects import DIALECTS, write
 from .wire.errors import header_value
 from .wire.identity import Target
@@ -102,6 +104,8 @@ class Passage:
     baseline_usd: float = 0.0
     routed_usd: tuple[float, float] | None = None  # of what shadow mode didn't do; and were answers twice as long
     spent: Nanos = 0  # paid for drafts and checks, not settled yet
+    sampled: float = 0.0  # for an audit, with this chance; 0: not
+    discarded: tuple[Model, Answer] | None = None  # the draft of a sampled request, where the strong model answered
     extras: list[Spent] = field(default_factory=list)
     asked: list[Attempt] = field(default_factory=list)  # for drafts and checks
     forward_headers: tuple[tuple[str, str], ...] = ()  # the client's own for its vendor
@@ -199,14 +203,14 @@ def record(passage: Passage, outcome: Ending, error_code: str = "") -> Record:
         first_byte_seconds=passage.first_byte,
         total_seconds=total,
         error_code=error_code,
-        slot_label=_slot_label(passage),
+        slot_label=slot_label(passage),
         extras=tuple(passage.extras),
         repairs=passage.repairs,
         switch=passage.reason if passage.switched else None,
     )
 
 
-def _slot_label(passage: Passage) -> str:
+def slot_label(passage: Passage) -> str:
     """Bounded for metrics: only declared slots have a name of their own."""
     if passage.slot is not None:
         return passage.slot.name
@@ -235,3 +239,17 @@ async def frames(reply: Reply) -> AsyncGenerator[bytes, None]:
         yield writer.fail(error)
     finally:
         await reply.chunks.aclose()
+
+
+def collect(collector: Collector | None, chunks: list[Chunk]) -> Collector | None:
+    """None from the first deltas on that don't fit together: the client still gets them, the cache doesn't."""
+    if collector is not None:
+        try:
+            collector.add(chunks)
+        except StreamBroken:
+            return None
+    return collector
+
+
+async def once(chunks: list[Chunk]) -> AsyncGenerator[list[Chunk], None]:
+    yield chunks

@@ -120,4 +120,9 @@ class Certified(Protocol):
     @property
     def upper(self) -> float: ...
     @property
+    def n(self) -> int:
+        """The verdicts it rests on."""
+        ...
+
+    @property
     def valid(self) -> bool: ...

@@ -23,12 +23,13 @@ from typing import Literal
 
 import orjson
 
+from .auditing import Auditor
 from .cache import Conversations, Entry, Seat, SingleFlight, cache_key, cacheable, decode, encode, serving_set
 from .cascading import Cascade
 from .deciding import Decider, Question
 from .drafting import Drafting
-from .errors import LevelheadError, PermissionDenied, StreamBroken, UpstreamError
-from .passage import Ask, Ending, Passage, Reply, record, reply_head, unread
+from .errors import LevelheadError, PermissionDenied, UpstreamError
+from .passage import Ask, Ending, Passage, Reply, collect, once, record, reply_head, unread
 from .policy import Affinity
 from .ports import AnswerStream, Ledger, Observer, ResponseCache, Upstream
 from .spend import belongs_to, estimate_input
@@ -79,6 +80,7 @@ class Rooms:
     drafting: Drafting
     timeout: float
     clock: Callable[[], float]
+    auditor: Auditor | None = None
 
 
 class Pipeline:
@@ -120,6 +122,8 @@ class Pipeline:
                 passage.cache_tier = "flight"
                 return self._replay(passage, entry)
             self._decide(passage)
+            if (auditor := self._rooms.auditor) is not None:
+                passage.sampled = auditor.draw()
             source = await self._caller.call(passage, lambda most: self._decide(passage, most))
             if isinstance(source, Answer):
                 return await self._finish(passage, source, seat)
@@ -180,7 +184,9 @@ class Pipeline:
         return [b for b in known if key is None or belongs_to(b, key)]
 
     async def aclose(self) -> None:
-        """Flushes the ledger, then closes cache and connections."""
+        """Ends audits, flushes the ledger, then closes cache and connections."""
+        if self._rooms.auditor is not None:
+            await self._rooms.auditor.aclose()
         await self._rooms.ledger.aclose()
         if self._rooms.cache is not None:
             await self._rooms.cache.aclose()
@@ -247,7 +253,7 @@ class Pipeline:
         if not chat.stream:
             return Reply(passage, self._head(passage), body=entry.body)
         chunks = DIALECTS[chat.dialect].replay(entry.body, entry.usage, entry.finish, chat)
-        return Reply(passage, self._head(passage), chunks=_once(chunks))
+        return Reply(passage, self._head(passage), chunks=once(chunks))
 
     # 4 assess, 5 decide
 
@@ -300,6 +306,7 @@ class Pipeline:
         self._store(passage, answer, body, seat)
         self._remember(passage, body)
         self._settled(passage, "ok")
+        self._audit(passage, answer)
         return Reply(passage, self._head(passage), body=body)
 
     async def _stream(
@@ -309,17 +316,18 @@ class Pipeline:
         ending: Ending = "cancelled"
         code = ""
         remembers = passage.chat.dialect == "responses"
-        collector = Collector() if passage.cache_key is not None or remembers else None
+        collector = Collector() if passage.cache_key is not None or remembers or passage.sampled else None
+        whole: Answer | None = None
         began = perf_counter()
         try:
             async for chunks in stream:
                 if stream.usage is not None and not passage.charged:
                     await self._caller.charge(passage, stream.usage)
-                collector = _collect(collector, chunks)
+                collector = collect(collector, chunks)
                 yield chunks
             ending = "ok"
             if collector is not None:
-                answer = collector.answer()
+                answer = whole = collector.answer()
                 body = render(answer, passage.chat)
                 self._store(passage, answer, body, seat)
                 self._remember(passage, body)
@@ -335,6 +343,8 @@ class Pipeline:
                 usage = stream.counted or estimate_usage(passage.chat, stream.output_bytes)
                 await self._caller.charge(passage, usage, estimated=True)
             self._settled(passage, ending, code)
+            if whole is not None:
+                self._audit(passage, whole)
             if seat is not None:
                 seat.leave()
 
@@ -346,6 +356,10 @@ class Pipeline:
             switched = self._rooms.affinity.noted(passage.conversation, spoke, passage.usage)
             passage.switched = switched and routed is None
         self._rooms.observer.finished(record(passage, ending, code))
+
+    def _audit(self, passage: Passage, answer: Answer) -> None:
+        if passage.sampled and self._rooms.auditor is not None:
+            self._rooms.auditor.begin(passage, answer)
 
     def _store(self, passage: Passage, answer: Answer, body: bytes, seat: Seat[Entry] | None) -> None:
         if passage.cache_key is None or self._rooms.cache is None:
@@ -383,17 +397,3 @@ class Pipeline:
     def _head(self, passage: Passage) -> bytes:
         left = self._rooms.ledger.remaining(passage.scopes) if passage.scopes else None
         return reply_head(passage, remaining_usd=None if left is None else left / NANOS_PER_USD)
-
-
-def _collect(collector: Collector | None, chunks: list[Chunk]) -> Collector | None:
-    """None from the first deltas on that don't fit together: the client still gets them, the cache doesn't."""
-    if collector is not None:
-        try:
-            collector.add(chunks)
-        except StreamBroken:
-            return None
-    return collector
-
-
-async def _once(chunks: list[Chunk]) -> AsyncGenerator[list[Chunk], None]:
-    yield chunks

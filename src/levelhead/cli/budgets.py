@@ -24,7 +24,7 @@ def budgets(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     read = load(config, lenient=True)
     balances = stored_balances(
         read.state_store,
-        read.budgets(),
+        (*read.budgets(), *read.audit_budgets()),
         time.time(),
         password=read.secret(read.state.password_env),
         simulated=read.simulated,
@@ -32,7 +32,9 @@ def budgets(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         print_json({"budgets": [shown(b) for b in balances]})
     elif not balances:
-        typer.echo("No budgets are set." if not read.budgets() else "Nothing has been spent yet.")
+        typer.echo(
+            "No budgets are set." if not (read.budgets() or read.audit_budgets()) else "Nothing has been spent yet."
+        )
     else:
         head = ["scope", "limit", "spent", "reserved", "left", "refills"]
         rows = [

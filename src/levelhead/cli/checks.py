@@ -38,7 +38,7 @@ def examine(path: Path | None, *, offline: bool) -> list[Finding]:
     except ConfigError as error:
         mend = "Correct what is named here; the README lists every key."
         return [Finding("config", "problem", error.message, mend), _artefact()]
-    findings = [_config(config), *_unbuilt(config), *_secrets(config), *_prices(config), _bind(config), _artefact()]
+    findings = [_config(config), *_audits(config), *_secrets(config), *_prices(config), _bind(config), _artefact()]
     findings += _directories(config)
     if not offline:
         findings += [*_server(config), *_upstreams(config)]
@@ -55,13 +55,19 @@ def _config(config: Config) -> Finding:
     return Finding("config", "ok", models)
 
 
-def _unbuilt(config: Config) -> Iterator[Finding]:
-    from ..assemble import refuse_unbuilt
+def _audits(config: Config) -> Iterator[Finding]:
+    """Whether the judge can certify: it must be of neither family that it compares."""
+    from ..check import family
 
-    try:
-        refuse_unbuilt(config)
-    except ConfigError as error:
-        yield Finding("config", "problem", error.message, "Take it out of the configuration.")
+    if not config.audit_budgets():
+        return
+    judge = family(config.models[config.audit.judge or ""].model)
+    tiers = {model.tier for model in config.models.values() if family(model.model) != judge}
+    if len(tiers) > 1:
+        yield Finding("audits", "ok", f"{config.audit.judge} judges {config.audit.rate:g} of requests")
+    else:
+        said = f"audit.judge: {config.audit.judge} is of a family that it would compare; its verdicts never certify"
+        yield Finding("audits", "warn", said, "Name a judge of a third family.")
 
 
 def _secrets(config: Config) -> Iterator[Finding]:

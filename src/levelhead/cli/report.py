@@ -67,7 +67,11 @@ def _figures(config: Config, since: float) -> dict[str, Any]:
         for verdict in _watched(_verdicts(store, since), "verdicts"):
             figures.judged(verdict)
     balances = stored_balances(
-        config.state_store, config.budgets(), time.time(), password=password, simulated=config.simulated
+        config.state_store,
+        (*config.budgets(), *config.audit_budgets()),
+        time.time(),
+        password=password,
+        simulated=config.simulated,
     )
     return figures.told([as_json(balance) for balance in balances], simulated=config.simulated)
 

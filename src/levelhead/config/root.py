@@ -95,6 +95,13 @@ class Config(e.Entry):
     def budgets(self) -> tuple[Budget, ...]:
         return tuple(Budget(b.scope, nanos(b.usd), b.name, b.per) for b in self.budget_entries)
 
+    def audit_budgets(self) -> tuple[Budget, ...]:
+        """The operator's own budget for audits; none where nothing is audited."""
+        audit = self.audit
+        if audit.judge is None or not audit.rate or not audit.usd_per_day:
+            return ()
+        return (Budget("audit", nanos(audit.usd_per_day), "all", "day"),)
+
     def goal(self) -> Goal:
         goal = self.goal_entry
         return Goal(goal.max_quality_loss, goal.confidence, goal.uncertified)

@@ -13,6 +13,7 @@ OUTCOMES = ("ok", "cached", "refused", "error", "cancelled")
 TOKEN_TYPES = ("input", "cached_input", "cache_write", "output")  # they don't overlap: a sum is a number of tokens
 CACHE_TIERS = ("memory", "disk", "redis", "flight")
 LOST = ("dropped", "failed", "refused")
+AUDITS = ("judged", "unreadable", "failed", "budget", "busy", "tight", "cancelled", "lost")
 BREAKER = {"closed": 0, "half_open": 1, "open": 2}
 
 _STATUSES = {str(status.value) for status in HTTPStatus} | {str(status) for status in range(520, 531)}

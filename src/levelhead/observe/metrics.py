@@ -20,10 +20,11 @@ from prometheus_client.samples import Sample
 from .._version import __version__
 from ..errors import BudgetExhausted
 from ..ports import Certified
-from ..types import Attempt, Balance, Level, Model, Reason, Record, Usage, Verdict
+from ..types import Attempt, Balance, Level, Model, Reason, Record, Spent, Usage, Verdict
 from ..wire.history import KINDS as REPAIRS
 from .counts import Counting, Frozen
-from .labels import BREAKER, CACHE_TIERS, LOST, NONE, OTHER, OUTCOMES, TOKEN_TYPES, Labels
+from .labels import AUDITS, BREAKER, CACHE_TIERS, LOST, NONE, OTHER, OUTCOMES, TOKEN_TYPES, Labels
+from .losses import ALL, Measured
 from .teams import TeamMetrics, TeamSummary
 from .workers import VARIABLE
 
@@ -35,7 +36,6 @@ BreakerState = Literal["closed", "half_open", "open"]
 _DECISION_BUCKETS = (0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05)
 _OVERHEAD_BUCKETS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
 _TTFT_BUCKETS = (0.05, 0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 20, 60, 120)
-ALL = "all"
 _LEVELS = {level: level.name for level in Level}  # a member's name is a slow property
 _TEXT = "text/plain"
 _OPENMETRICS = "application/openmetrics-text"
@@ -76,6 +76,7 @@ class _Instruments:
         self.verdicts = counter(
             "verdicts", "slot level tier verdict", "Verdicts on answers: good from a score of a half"
         )
+        self.audits = counter("audits", "result", "Audits of answers by how they ended; judged ones gave a verdict")
         self.log_lost = counter("decision_log_lost_rows", "", "Decisions that the log could not keep")
         self.overrun = counter("budget_overrun_usd", "", "Cost beyond what was reserved")
         self.ledger_errors = counter("ledger_errors", "", "Times the budget store could not be reached or written")
@@ -110,6 +111,7 @@ class _Instruments:
         self.cache.seed((NONE,), ("miss", "bypass"))
         self.cache.seed(("memory", "disk", "flight"), ("hit",))
         self.cache.seed(("disk",), LOST)
+        self.audits.seed(AUDITS)
         self.verdicts.seed(labels.slots, levels, labels.tiers, ("good", "bad"))
         for metric in (self.decision_seconds, self.overhead_seconds, self.overrun, self.log_lost, self.ledger_errors):
             metric.seed()
@@ -133,6 +135,7 @@ class PrometheusObserver:
         balances: Callable[[], Sequence[Balance]] | None = None,
         breaker: Callable[[str], BreakerState] | None = None,
         certificates: Callable[[], Iterable[Certified]] | None = None,
+        losses: Callable[[], Iterable[Measured]] | None = None,
     ) -> None:
         directory = os.environ.get(VARIABLE)
         if directory and not getattr(values.ValueClass, "_multiprocess", False):
@@ -141,6 +144,7 @@ class PrometheusObserver:
         self._balances = balances
         self._breaker = breaker
         self._certificates = certificates
+        self._losses = losses
         self._rendering = asyncio.Lock()
         self._from_threads = threading.Lock()
         self._complaints: set[str] = set()
@@ -185,6 +189,16 @@ class PrometheusObserver:
         """A verdict that is new."""
         slot, tier = self._labels.slot(verdict.slot or NONE), tier if tier in self._labels.tiers else OTHER
         self._counts.verdicts.add((slot, _LEVELS[verdict.level], tier, "good" if verdict.score >= 0.5 else "bad"))
+
+    def audited(self, result: str, slot: str, level: Level | None, bill: Sequence[Spent]) -> None:
+        """How an audit ended, and what it paid for: cost that no baseline has."""
+        slot, shown = self._labels.slot(slot), NONE if level is None else _LEVELS[level]
+        self._counts.audits.add((result,))
+        for spent in bill:
+            tier, model = self._labels.served(spent.model)
+            self._used(spent.usage, slot, model)
+            self._counts.cost.add((slot, shown, tier, model, spent.kind), spent.cost_usd)
+            self._counts.excess.add((slot,), spent.cost_usd)
 
     def log_lost(self, rows: int) -> None:
         """Rows of the decision log that were dropped."""
@@ -309,10 +323,10 @@ class PrometheusObserver:
         return [build, loss, budget]
 
     def _quality_loss(self) -> GaugeMetricFamily:
-        """Of each slot and level with a certificate in force: what it estimates, and what it promises to stay below."""
+        """Of each slot and level that a certificate in force or audits speak of: by the one with more verdicts."""
         told = GaugeMetricFamily(
             "levelhead_quality_loss",
-            "Mean quality lost against always-strong, by certified slot and level",
+            "Mean quality lost against always-strong, as certified or audited",
             labels=("slot", "level", "bound"),
         )
         worst: dict[tuple[str, str], Certified] = {}  # a slot may be certified both direct and with drafts
@@ -320,6 +334,11 @@ class PrometheusObserver:
             at = self._labels.slot(one.slot) if one.slot else ALL, one.domain or ALL
             if one.valid and (at not in worst or one.upper > worst[at].upper):
                 worst[at] = one
+        for measured in self._losses() if self._losses is not None else ():
+            at, found = (measured.slot, measured.level), measured.found
+            if at not in worst or worst.pop(at).n <= found.n:
+                for bound in ("estimate", "lower", "upper"):
+                    told.add_metric((*at, bound), getattr(found, bound))
         for at, one in worst.items():
             told.add_metric((*at, "estimate"), one.estimate)
             told.add_metric((*at, "upper"), one.upper)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from typing import Any, Literal
 import orjson
 
 from ..errors import ArtefactError
-from ..types import Model, value
+from ..types import Model, Verdict, value
 
 Route = Literal["direct", "cascade"]
 WHOLE = ""  # the name of a parent: every domain of a slot, every slot
@@ -67,6 +67,15 @@ class Certificate:
 
     def withdraw(self, why: str) -> Certificate:
         return replace(self, withdrawn=why)
+
+
+def paired_of(verdict: Verdict, slots: Collection[str]) -> tuple[Route, Paired] | None:
+    """What an audit says for a certificate; None: nothing. `slots`: the declared ones."""
+    audit = verdict.audit
+    if audit is None or not audit.certifies or not audit.route:
+        return None
+    slot = verdict.slot if verdict.slot in slots and verdict.slot else WHOLE
+    return audit.route, Paired(audit.trust, audit.efficient, audit.strong, slot, verdict.level.name)
 
 
 def trust_of(uplift: float) -> float:

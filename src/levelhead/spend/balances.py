@@ -17,7 +17,7 @@ from .store import AccountKey, StoredRow
 _RECENT_SECONDS = 86_400
 _QUERY = """
 SELECT scope, per, max(window), cap, spent, leased FROM ledger_accounts
-WHERE scope GLOB 'key:*' OR scope GLOB 'team:*' OR touched >= ?
+WHERE scope GLOB 'key:*' OR scope GLOB 'team:*' OR scope GLOB 'audit:*' OR touched >= ?
 GROUP BY scope, per ORDER BY scope, per
 """
 
@@ -42,14 +42,14 @@ def stored_balances(
             rows = stored_rows(db, prefix=prefix_of(simulated=simulated))
     found: dict[tuple[Scope, Per], Balance] = {}
     for budget in budgets:
-        if budget.name is not None and budget.kind in ("key", "team"):
+        if budget.name is not None and budget.kind in ("key", "team", "audit"):
             scope = Scope(budget.kind, part(budget.name))
             for per, own in budgets_of(budgets, scope).items():
                 found[scope, per] = Balance(scope, own.amount, 0, 0, window_end(per, window_of(per, at)))
     for row in rows:
         (name, per, window), spent, leased = row.key, row.spent, row.leased
         kind, _, rest = name.partition(":")
-        scope = Scope(cast('Literal["key", "team", "run", "slot"]', kind), rest)
+        scope = Scope(cast('Literal["key", "team", "run", "slot", "audit"]', kind), rest)
         binding = budgets_of(budgets, scope).get(per)
         if binding is None:
             continue
@@ -72,7 +72,9 @@ def as_json(balance: Balance) -> dict[str, object]:
 
 
 def belongs_to(balance: Balance, key: Key) -> bool:
-    """Whether a scope is the key's own, its team's, or a run or slot under it."""
+    """Whether a scope is the key's own, its team's, or a run or slot under it. Audits are nobody's."""
+    if balance.scope.kind == "audit":
+        return False
     if balance.scope.kind == "team":
         return key.team is not None and balance.scope.name == part(key.team)
     return balance.scope.name.partition("/")[0] == part(key.name)

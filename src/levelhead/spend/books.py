@@ -41,7 +41,7 @@ class Books:
         self._touched: set[Account] = set()
         self.thirsty: list[tuple[Account, Nanos]] = []
         for budget in budgets:
-            if budget.kind in ("key", "team") and budget.name is not None:
+            if budget.kind in ("key", "team", "audit") and budget.name is not None:
                 self._gathered((Scope(budget.kind, part(budget.name)),), clock(), pinned=True)
 
     # --- the hot path -------------------------------------------------------------------------------------------

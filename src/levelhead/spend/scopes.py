@@ -70,7 +70,7 @@ def budgets_of(budgets: Sequence[Budget], scope: Scope) -> dict[Per, Budget]:
     One with a name replaces the one for everybody of its kind and window; otherwise the smaller one binds.
     """
     names = scope.name.split("/")
-    own = scope.name if scope.kind in ("key", "team") else names[-1]
+    own = scope.name if scope.kind in ("key", "team", "audit") else names[-1]
     found: dict[Per, Budget] = {}
     for budget in sorted(budgets, key=lambda b: (b.name is None, b.amount), reverse=True):
         if budget.kind != scope.kind or (budget.name is not None and part(budget.name) != own):

@@ -3,6 +3,7 @@
 A *loss* is what the strong model's score exceeds the served answer's by: a number in [-1, 1], one per paired verdict.
 """
 
+from .audited import AuditedLoss, Bounded
 from .betting import betting_upper, log_wealth, shown_below
 from .drift import Alarm
 from .logistic import Logistic, fit_logistic
@@ -13,6 +14,8 @@ from .sequences import MeanSequence
 
 __all__ = [
     "Alarm",
+    "AuditedLoss",
+    "Bounded",
     "Logistic",
     "MeanSequence",
     "OffPolicy",

@@ -5,7 +5,7 @@ person or a client is USD as a float. Times are Unix seconds, durations seconds,
 """
 
 from .base import NANOS_PER_USD, Dialect, Json, Level, Nanos, Need, Reason, Secret, Wire, value
-from .decisions import ON_QUALITY, Assessment, Attempt, Candidate, Decision, Outcome, Record, Spent, Verdict
+from .decisions import ON_QUALITY, Assessment, Attempt, Audited, Candidate, Decision, Outcome, Record, Spent, Verdict
 from .models import Capabilities, Goal, Key, Model, OffPeak, Price, Slot
 from .money import Balance, Budget, Reservation, Scope
 from .requests import Answer, Call, Chat, Chunk, Identity, Usage
@@ -16,6 +16,7 @@ __all__ = [
     "Answer",
     "Assessment",
     "Attempt",
+    "Audited",
     "Balance",
     "Budget",
     "Call",

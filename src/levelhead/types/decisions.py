@@ -93,10 +93,10 @@ class Attempt:
 
 @value
 class Spent:
-    """What a request paid for besides its answer: a draft that was discarded, or a check."""
+    """What was paid for besides an answer: a draft that was discarded, a check, an audit afterwards."""
 
     model: Model
-    kind: Literal["draft", "check"]
+    kind: Literal["draft", "check", "audit"]
     usage: Usage
     cost_usd: float
 
@@ -131,6 +131,35 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Audited:
+    """What an audit adds to a verdict: the other tier's answer to the same request, graded beside the served one.
+
+    `path`: what the policy chose of the two; `route` what decided it, "" where that wasn't quality; `trust` 0..1 as
+    certificates read it. `propensity`: the chance with which such a request was audited. Scores are 0..1.
+    """
+
+    path: Literal["efficient", "strong"]
+    route: Literal["direct", "cascade", ""]
+    trust: float
+    propensity: float
+    efficient: float
+    strong: float
+    other: str  # the model that was asked afterwards, or whose draft was discarded
+    other_lean: float
+    other_predicted: float
+    judge: str
+    certifies: bool  # the judge is of neither model's family
+    served_first: bool  # in what the judge was shown
+    policy: str  # its version
+    cost_usd: float
+
+    @property
+    def loss(self) -> float:
+        """What the policy lost on this request against always-strong."""
+        return self.strong - self.efficient if self.path == "efficient" else 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """Evidence about one answer: `score` 0..1, from `source` (a client's rating, a check, an audit).
 
@@ -149,6 +178,7 @@ class Verdict:
     score: float
     source: str
     at: float
+    audit: Audited | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,12 @@ from .base import Nanos, value
 
 
 class Scope(NamedTuple):  # a tuple: looked up several times a request, and tuples hash in C
-    """A budget's address: `kind` key, team, run or slot, and the name inside it, namespaced by the key."""
+    """A budget's address: `kind` key, team, run or slot, and the name inside it, namespaced by the key.
 
-    kind: Literal["key", "team", "run", "slot"]
+    `audit` is the operator's own, which no request is charged to.
+    """
+
+    kind: Literal["key", "team", "run", "slot", "audit"]
     name: str
 
     def __str__(self) -> str:
@@ -25,7 +28,7 @@ class Budget:
     `per` None: for ever; "run": as long as the run lives (slot and run budgets).
     """
 
-    kind: Literal["key", "team", "run", "slot"]
+    kind: Literal["key", "team", "run", "slot", "audit"]
     amount: Nanos
     name: str | None = None
     per: Literal["hour", "day", "month", "run"] | None = None

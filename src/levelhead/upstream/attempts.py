@@ -53,6 +53,7 @@ class Attempts:
         observer: Observer | None = None,
         *,
         deadline_seconds: float,
+        per_model: int = PER_MODEL,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
@@ -65,6 +66,7 @@ class Attempts:
         self._sleep = sleep
         self._jitter = jitter
         self._ends = clock() + deadline_seconds
+        self._per_model = per_model
 
     @property
     def remaining(self) -> float:
@@ -147,7 +149,7 @@ class Attempts:
 
     def _wait(self, error: UpstreamError, tries: int) -> float | None:
         """Seconds until the same model is asked again; None: not again."""
-        if not error.retryable or tries >= PER_MODEL or not self._may_try():
+        if not error.retryable or tries >= self._per_model or not self._may_try():
             return None
         wait = FIRST_WAIT * 2 ** (tries - 1) * (0.5 + self._jitter() / 2)
         if error.retry_after is not None:

@@ -76,6 +76,16 @@ class Journal:
         rows = await self._aside(lambda: self._store.verdicts(after, most))
         return [(place, verdict_from(orjson.loads(doc))) for place, doc in rows]
 
+    async def audits(self, after: int, most: int) -> tuple[int, list[Verdict]] | None:
+        """Of the next `most` verdicts the last one's place, and those that audits gave. None: no more.
+
+        Raises `OSError`.
+        """
+        rows = await self._aside(lambda: self._store.verdicts(after, most))
+        if not rows:
+            return None
+        return rows[-1][0], [verdict_from(orjson.loads(doc)) for _, doc in rows if b'"audit":{' in doc]
+
     async def snapshot(self) -> tuple[int, Mapping[str, Any]] | None:
         """What had been learnt at some place in the line. Raises `OSError`."""
         found = await self._aside(self._store.snapshot)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
-from ...types import Candidate, Decision, Level, Record, Verdict
+from ...types import Audited, Candidate, Decision, Level, Record, Verdict
 
 
 def decision_row(record: Record) -> dict[str, Any]:
@@ -72,7 +73,7 @@ def verdict_of(row: Mapping[str, Any], score: float, source: str, at: float) -> 
 
 
 def verdict_row(verdict: Verdict) -> dict[str, Any]:
-    return {
+    row = {
         "decision_id": verdict.decision_id,
         "key": verdict.key,
         "slot": verdict.slot,
@@ -85,11 +86,14 @@ def verdict_row(verdict: Verdict) -> dict[str, Any]:
         "source": verdict.source,
         "at": verdict.at,
     }
+    return row if verdict.audit is None else {**row, "audit": asdict(verdict.audit)}
 
 
 def verdict_from(row: Mapping[str, Any]) -> Verdict:
     """Back from `verdict_row`. Raises `KeyError`, `TypeError` or `ValueError` on anything else."""
-    return Verdict(**{**row, "level": Level[row["level"]], "vector": tuple(row["vector"])})
+    audit = row.get("audit")
+    known = {"level": Level[row["level"]], "vector": tuple(row["vector"]), "audit": audit and Audited(**audit)}
+    return Verdict(**{**row, **known})
 
 
 def _decided(decision: Decision) -> dict[str, Any]:
