@@ -100,6 +100,13 @@ class Learner:
         except OSError:
             raise Overloaded("The decision log can't be read just now; try again.", retry_after=1) from None
 
+    async def decisions(self, most: int) -> list[dict[str, Any]]:
+        """The newest logged decisions of all keys, without their verdicts. Raises `Overloaded`."""
+        try:
+            return await self._journal.decisions(most=most)
+        except OSError:
+            raise Overloaded("The decision log can't be read just now; try again.", retry_after=1) from None
+
     async def aclose(self) -> None:
         if self._polling is not None:
             self._polling.cancel()

@@ -158,9 +158,9 @@ class Proxy:
         if self.process.poll() is None:
             self.stop(signal.SIGKILL if exc[0] else signal.SIGTERM)
 
-    def metric(self, name: str, **labels: str) -> Decimal:
+    def metric(self, name: str, *, client: Client | None = None, **labels: str) -> Decimal:
         """The sum over every sample of `name` that has these labels, to the nanodollar."""
-        page = self.client(None).get("/metrics")
+        page = (client or self.client(None)).get("/metrics")
         assert page.status == 200, page.raw
         found = (
             Decimal(str(sample.value))

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Literal
+from typing import Literal, TypeVar
 
 from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, values
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -29,7 +29,7 @@ from .teams import TeamMetrics, TeamSummary
 from .workers import VARIABLE
 
 log = logging.getLogger(__name__)
-
+T = TypeVar("T")
 
 BreakerState = Literal["closed", "half_open", "open"]
 
@@ -221,9 +221,12 @@ class PrometheusObserver:
         asked = (part.partition(";")[0].strip().lower() for part in accept.split(","))
         # the encoder is chosen by what we say: it trips over odd versions, and would echo them in the content type
         encode, content_type = choose_encoder(next((kind for kind in asked if kind in (_TEXT, _OPENMETRICS)), _TEXT))
+        return await self.read(encode), content_type
+
+    async def read(self, reduce: Callable[[Page], T]) -> T:
+        """What `reduce` makes of the page's metrics, off the event loop."""
         async with self._rendering:  # scrapers that pile up wait in a line
-            page = _Page(self._shown, self._counting.freeze(), self._now())
-            return await asyncio.to_thread(encode, page), content_type
+            return await asyncio.to_thread(reduce, Page(self._shown, self._counting.freeze(), self._now()))
 
     def _complain(self, what: str) -> None:
         """Once: what fails for one request fails for a thousand a second."""
@@ -345,7 +348,7 @@ class PrometheusObserver:
         return told
 
 
-class _Page:
+class Page:
     """What the encoders iterate over: the counts without their `_created` twins, then what was read just now."""
 
     def __init__(

@@ -77,9 +77,20 @@ class Access:
     def is_admin(self, headers: Headers) -> bool:
         return self._admin is not None and hmac.compare_digest(_digest(bearer(headers) or ""), self._admin)
 
+    def sees_everything(self, headers: Headers) -> bool:
+        """Whether the caller may see what every key did: the admin, or who is alone on a proxy without keys."""
+        return self.is_admin(headers) or (self.open and self._admin is None)
+
     def require_metrics(self, headers: Headers) -> None:
         """The scraper's token or the admin key. Without either, metrics are open to this machine."""
-        known = [digest for digest in (self._metrics, self._admin) if digest is not None]
+        self._require(headers, self._metrics, self._admin)
+
+    def require_admin(self, headers: Headers) -> None:
+        """The admin key. Without one, the dashboard is open to this machine."""
+        self._require(headers, self._admin)
+
+    def _require(self, headers: Headers, *wanted: bytes | None) -> None:
+        known = [digest for digest in wanted if digest is not None]
         if not known:
             self._refuse_foreign(headers)
             return

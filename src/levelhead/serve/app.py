@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import orjson
@@ -23,11 +23,15 @@ from ..types import Dialect, Key
 from ..wire.dialects import dialect_of
 from ..wire.errors import render_error, render_error_event
 from .access import Access
+from .dashboard import Dashboard
 from .drain import Drain
 from .exchange import JSON_HEAD, ClientGone, Exchange, Work
 from .gate import Gate
 from .openapi import document
 from .verdicts import DECISIONS, Verdicts
+
+if TYPE_CHECKING:
+    from ..observe.metrics import PrometheusObserver
 
 log = logging.getLogger("levelhead.serve")
 
@@ -37,39 +41,45 @@ STREAM_HEAD = (
     b"x-accel-buffering: no\r\n"  # nginx in front must not hold events back
 )
 
+ADMIN = Key("admin")
 LAST_SECONDS = 5.0  # for what is still under way when the grace time is over
 
-Exposition = Callable[[str], Awaitable[tuple[bytes, str]]]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`handle` answers at once, or returns the work that is still to be done. `keyed`: callers need a key."""
+    """`handle` answers at once, or returns the work that is still to be done.
+
+    `keyed`: callers need a key. `admin`: the admin key will do.
+    """
 
     handle: Callable[[Exchange], Work | None]
     keyed: bool = False
+    admin: bool = False
     dialect: Dialect = "chat"
 
 
 class App:
-    """`exchange.Application`. `exposition` renders `/metrics` for an Accept header."""
+    """`exchange.Application`. `about`: what the dashboard says of this proxy."""
 
     def __init__(
         self,
         pipeline: Pipeline,
         access: Access,
-        exposition: Exposition,
+        metrics: PrometheusObserver,
         gate: Gate | None = None,
         learner: Learner | None = None,
+        about: Mapping[str, object] | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._access = access
-        self._exposition = exposition
+        self._metrics = metrics
         self._gate = gate or Gate()
         self._learner = learner
         self._verdicts = Verdicts(learner, access)
+        dashboard = Dashboard(pipeline, access, metrics, learner, about or {})
         self.drain = Drain()
         self._routes: dict[str, dict[str, Route]] = {
             "/v1/chat/completions": {"POST": Route(self._ask, keyed=True)},
@@ -78,7 +88,7 @@ class App:
             "/v1/embeddings": {"POST": Route(self._ask, keyed=True, dialect="embeddings")},
             "/v1/messages": {"POST": Route(self._ask, keyed=True, dialect="messages")},
             "/v1/messages/count_tokens": {"POST": Route(self._count, keyed=True, dialect="messages")},
-            "/v1/explain": {"POST": Route(self._explain, keyed=True)},
+            "/v1/explain": {"POST": Route(self._explain, keyed=True, admin=True)},
             "/v1/models": {"GET": Route(self._models, keyed=True)},
             "/v1/budgets": {"GET": Route(self._budgets)},
             "/v1/feedback": {"POST": Route(self._verdicts.feedback)},
@@ -86,7 +96,9 @@ class App:
             "/api/hello": {"GET": Route(self._root)},
             "/healthz": {"GET": Route(self._healthz)},
             "/readyz": {"GET": Route(self._readyz)},
-            "/metrics": {"GET": Route(self._metrics)},
+            "/metrics": {"GET": Route(self._exposition)},
+            "/dashboard": {"GET": Route(dashboard.page)},
+            "/dashboard/data": {"GET": Route(dashboard.data)},
             "/openapi.json": {"GET": Route(self._openapi)},
         }
 
@@ -114,7 +126,8 @@ class App:
             if self.drain.begun:
                 exchange.keep_alive = False
                 raise Overloaded("This proxy is shutting down.", retry_after=1)
-            exchange.key = self._access.key(exchange.headers)
+            admin = route.admin and self._access.is_admin(exchange.headers)
+            exchange.key = ADMIN if admin else self._access.key(exchange.headers)
             self._check_room(exchange.key)
             if exchange.method == "POST":
                 self._access.require_json(exchange.headers)
@@ -272,12 +285,12 @@ class App:
     def _openapi(self, exchange: Exchange) -> None:
         exchange.reply(200, orjson.dumps(document()))
 
-    def _metrics(self, exchange: Exchange) -> Work:
+    def _exposition(self, exchange: Exchange) -> Work:
         self._access.require_metrics(exchange.headers)
         return self._expose(exchange)
 
     async def _expose(self, exchange: Exchange) -> None:
-        body, kind = await self._exposition(exchange.headers.get("accept", ""))
+        body, kind = await self._metrics.exposition(exchange.headers.get("accept", ""))
         exchange.reply(200, body, f"content-type: {kind}\r\n".encode())
 
 

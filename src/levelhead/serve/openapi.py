@@ -334,5 +334,7 @@ PATHS: dict[str, dict[str, dict[str, Any]]] = {
     "/healthz": {"get": {"summary": "Whether the process lives.", "answer": _STATUS, "open": True}},
     "/readyz": {"get": {"summary": "Whether it takes work; 503 while it drains.", "answer": _STATUS, "open": True}},
     "/metrics": {"get": {"summary": "For Prometheus.", "answer": "text/plain", "statuses": (401,), "open": True}},
+    "/dashboard": {"get": {"summary": "A page for people.", "answer": "text/html", "statuses": (401,), "open": True}},
+    "/dashboard/data": {"get": {"summary": "Its figures.", "answer": FREE, "statuses": (401,), "open": True}},
     "/openapi.json": {"get": {"summary": "This document.", "answer": FREE, "open": True}},
 }  # fmt: skip

@@ -75,7 +75,8 @@ def create_app(config: Config) -> App:
     )
     limits = config.limits
     gate = Gate(Bounds(limits.in_flight, limits.in_flight_per_key, limits.waiting, limits.wait))
-    return App(house.pipeline, access, house.metrics.exposition, gate, house.learner)
+    about = {"mode": config.mode, "simulated": config.simulated, "tiers": config.tiers}
+    return App(house.pipeline, access, house.metrics, gate, house.learner, about)
 
 
 def worker() -> App:
