@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .options import ConfigOption, JsonOption, print_json, table
+from .options import ConfigOption, JsonOption, print_json, table, usd
 
 if TYPE_CHECKING:
     from ..types import Goal
@@ -28,7 +28,16 @@ def replay(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Say what levelhead would have cost and lost on an outcome table (parquet or JSONL)."""
+    """Say what levelhead would have cost and lost on an outcome table (parquet or JSONL) or a gateway's request log.
+
+    A log is LiteLLM's spend logs, or rows of request and response, as JSON or JSONL; its requests are routed as the
+    configuration says, and priced by the tokens that they used.
+    """
+    from ..learn.gateway import is_log
+
+    if is_log(file):
+        _replay_log(file, config, confidence, as_json=as_json)
+        return
     from ..difficulty import load_quality_model
     from ..learn.replay import replay as run
     from ..learn.replay import roles_of
@@ -41,6 +50,44 @@ def replay(
         print_json(report)
     else:
         _show(report)
+
+
+def _replay_log(file: Path, path: Path | None, confidence: float | None, *, as_json: bool) -> None:
+    from ..assemble import rooms_of
+    from ..config import load
+    from ..learn.gateway import read_log
+    from ..learn.hindsight import hindsight
+    from ..router import Pipeline
+
+    config = load(path)
+    pipeline = Pipeline(rooms_of(config))
+    report = hindsight(read_log(file), lambda ask: pipeline.explain(ask)[0], confidence or config.goal().confidence)
+    if as_json:
+        print_json(report)
+    else:
+        _show_log(report, simulated=config.simulated)
+
+
+def _show_log(report: dict[str, Any], *, simulated: bool) -> None:
+    found = report["routing"]
+    if simulated:
+        typer.echo("no models are configured: routed between the simulated pair, whose prices are made up")
+    if found is not None:
+        typer.echo(f"{found['requests']} requests cost {usd(found['spent_usd'])}; routed, about", nl=False)
+        typer.echo(f" {usd(found['would_cost_usd'])}: {found['would_save_share']:.0%} saved")
+        if found["interval"] is not None:
+            low, high = found["interval"]
+            typer.echo(f"  at {report['confidence']:.0%} confidence {low:.0%} to {high:.0%}")
+        typer.echo(f"  with answers twice as long and cold prompt caches {found['if_twice_as_long_share']:.0%}")
+        typer.echo(f"  {found['would_go_elsewhere']} would go to another model")
+        typer.echo(f"  predicted loss of quality {found['predicted_loss']:+.4f}: a log can't show it,"
+                   " `mode: shadow` and audits do")  # fmt: skip
+        for name in ("levels", "models"):
+            typer.echo(f"  {name}: " + ", ".join(f"{key} {count}" for key, count in report[name].items()))
+    for why, count in report["left_out"].items():
+        typer.echo(f"left out: {count} {why}")
+    if report["prompts_cut_by_the_gateway"]:
+        typer.echo(f"{report['prompts_cut_by_the_gateway']} prompts were cut by the gateway: routed by what is left")
 
 
 def _goal(config: Path | None, loss: float | None, confidence: float | None) -> Goal:
