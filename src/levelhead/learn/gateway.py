@@ -1,8 +1,8 @@
 """Request logs of an existing gateway: LiteLLM's spend logs, and OpenAI-style logs of request and response.
 
-A row of LiteLLM's (`/spend/logs`, or the table `LiteLLM_SpendLogs` as JSON) holds the request in `proxy_server_request`
-or its `messages`, where the gateway was told to keep prompts. An OpenAI-style row has `request` and `response` (each may have
-its own `body`, as in batch files), or is a request with the answer's `usage` beside it.
+A row of LiteLLM's (`/spend/logs`, or the table `LiteLLM_SpendLogs` as JSON) holds the request in
+`proxy_server_request` or its `messages`, where the gateway was told to keep prompts. An OpenAI-style row has `request`
+and `response` (each may have its own `body`, as in batch files), or is a request with the answer's `usage` beside it.
 """
 
 from __future__ import annotations
