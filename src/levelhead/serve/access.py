@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from ..config import ApiKey, is_loopback
-from ..errors import InvalidRequest, PermissionDenied, RateLimited, Unauthenticated
+from ..errors import InvalidRequest, PermissionDenied, Unauthenticated
 from ..types import Key, Secret
+from .rates import buckets
 
 Headers = Mapping[str, str]
 
@@ -45,11 +46,8 @@ class Access:
         self._keys = {_digest(known.secret.reveal()): known.key for known in keys}
         self._admin = _digest(admin.reveal()) if admin else None
         self._metrics = _digest(metrics.reveal()) if metrics else None
-        self._buckets: dict[str, Bucket] = {
-            key.name: Bucket(key.requests_per_minute, clock)
-            for key in self._keys.values()
-            if key.requests_per_minute is not None
-        }
+        limited = [(k.name, k.requests_per_minute) for k in self._keys.values() if k.requests_per_minute is not None]
+        self._buckets = buckets(limited, clock)
         self._open_key = Key("local")
         self.open = not keys
 
@@ -112,22 +110,3 @@ def _host(url: str) -> str:
         return urlsplit(url).hostname or ""
     except ValueError:
         return ""
-
-
-class Bucket:
-    """A token bucket of one minute's requests; refuses with the seconds until the next token."""
-
-    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._rate = per_minute / 60.0
-        self._most = float(per_minute)
-        self._tokens = float(per_minute)
-        self._clock = clock
-        self._at = clock()
-
-    def take(self) -> None:
-        now = self._clock()
-        self._tokens = min(self._most, self._tokens + max(0.0, now - self._at) * self._rate)
-        self._at = now
-        if self._tokens < 1.0:
-            raise RateLimited("Too many requests with this key.", retry_after=(1.0 - self._tokens) / self._rate)
-        self._tokens -= 1.0

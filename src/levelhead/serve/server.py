@@ -23,6 +23,7 @@ from uvicorn.supervisors.multiprocess import Process
 from ..config import VARIABLE, Config, load
 from ..errors import ConfigError, LevelheadError
 from ..observe import configure_logging, prepare_multiprocess, worker_exited
+from . import rates
 from .access import Access
 from .app import App
 from .gate import Bounds, Gate
@@ -53,6 +54,7 @@ def run(config: Config, *, host: str, port: int, workers: int = 1, file: Path | 
         return
     with tempfile.TemporaryDirectory(prefix="levelhead-metrics-") as directory:
         prepare_multiprocess(Path(directory))
+        os.environ[rates.VARIABLE] = str(Path(directory) / "rates")
         if file is not None:
             os.environ[VARIABLE] = str(file.absolute())
         settings = _settings("levelhead.serve.server:worker", config, workers=workers)

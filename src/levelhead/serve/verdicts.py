@@ -9,8 +9,9 @@ import orjson
 from ..errors import InvalidRequest, Overloaded
 from ..learning import Learner
 from ..types import Key
-from .access import Access, Bucket
+from .access import Access
 from .exchange import Exchange, Work
+from .rates import Bucket
 
 FEEDBACK_PER_MINUTE = 600  # of a key
 DECISIONS = "/v1/decisions/"
