@@ -183,13 +183,15 @@ def policy_of(artefact: str, models: Sequence[Model]) -> str:
 
 def _drafting(config: Config, models: Mapping[str, Model], policy: str, checker: Checker | None) -> Drafting:
     entry = config.check
+    key = config.secret(entry.key_env)
+    headers = {"authorization": f"Bearer {key.reveal()}"} if key else None
     if checker is None and entry.url is not None:
-        key = config.secret(entry.key_env)
-        checker = HttpChecker(entry.url, headers={"authorization": f"Bearer {key.reveal()}"} if key else None)
+        checker = HttpChecker(entry.url, headers=headers)
     return Drafting(
         mode=config.cascade,
         comparator=models[entry.comparator] if entry.comparator is not None else None,
         checker=checker,
+        runner=HttpChecker(entry.runner, headers=headers) if entry.runner is not None else None,
         checker_seconds=entry.seconds,
         uncertified=config.goal().uncertified,
         policy=policy,

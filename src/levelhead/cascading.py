@@ -17,9 +17,11 @@ from .check import (
     OUTPUT_CAP,
     HttpChecker,
     Outcome,
+    Reading,
     acceptance,
     agreement,
     ask_checker,
+    ask_runner,
     comparison,
     family,
     flaw,
@@ -64,8 +66,9 @@ class Cascade(Caller):
         return Whole(draft, passage.chat) if passage.chat.stream else draft
 
     async def aclose(self) -> None:
-        if isinstance(self._drafting.checker, HttpChecker):
-            await self._drafting.checker.aclose()
+        for hook in (self._drafting.checker, self._drafting.runner):
+            if isinstance(hook, HttpChecker):
+                await hook.aclose()
 
     async def _drafted(self, passage: Passage, plan: Plan) -> Answer | None:
         """The accepted draft, or None: the strong model is to be asked, under what stays reserved."""
@@ -151,7 +154,7 @@ class Cascade(Caller):
         agreed, kind, stretch = None, plan.kind, None
         if second is not None:
             mine, theirs = read(draft), read(second)
-            kind, agreed = mine.kind, agreement(mine, theirs)
+            kind, agreed = mine.kind, await self._agreed(passage, mine, theirs)
             stretch = (second.usage.output + 1) / (draft.usage.output + 1)
             if agreed is None and settings.comparator is not None:
                 agreed = await self._compared(passage, settings.comparator, draft, second)
@@ -169,6 +172,16 @@ class Cascade(Caller):
             logprob=_logprob(draft),
             checker=said,
         )
+
+    async def _agreed(self, passage: Passage, mine: Reading, theirs: Reading) -> float | None:
+        """Programs by what they do where the user has something to run them, and it says."""
+        settings = self._drafting
+        if settings.runner is not None and mine.kind == theirs.kind == "code" and mine.said != theirs.said:
+            seconds = min(settings.checker_seconds, self.left(passage))
+            ran = await ask_runner(settings.runner, passage.chat, mine, theirs, seconds=seconds)
+            if ran is not None:
+                return ran
+        return agreement(mine, theirs)
 
     async def _compared(self, passage: Passage, reader: Model, draft: Answer, second: Answer) -> float | None:
         texts = text_of(message_of(draft)), text_of(message_of(second))

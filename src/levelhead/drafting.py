@@ -41,11 +41,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Drafting:
-    """The operator's settings. `comparator` reads free texts, `checker` is the user's own; None: there is none."""
+    """The operator's settings. `comparator` reads free texts, `checker` and `runner` are the user's; None: nobody."""
 
     mode: Mode = "off"
     comparator: Model | None = None
     checker: Checker | None = None
+    runner: Checker | None = None
     checker_seconds: float = 10.0
     weights: Logistic = PRIOR
     uncertified: Literal["estimate", "strong"] = "estimate"

@@ -1,11 +1,13 @@
 """All checks as one probability, and who is asked."""
 
 import asyncio
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from levelhead.check import (
+    DEFAULT_ACCEPTANCE,
     FEATURES,
     PRIOR,
     HttpChecker,
@@ -142,3 +144,12 @@ async def test_a_checker_over_http():
     finally:
         await checker.aclose()
         await runner.cleanup()
+
+
+@pytest.mark.parametrize("prior", [0.5, 0.9, 0.98])
+@pytest.mark.parametrize("agreement", [0.0, 0.3, 0.5])
+def test_answers_that_differ_don_t_pass_by_themselves(prior, agreement):
+    """Not even where the task is easy and the draft short and sure of itself."""
+    found = Outcome(agreement=agreement, kind="code", prior=prior, tokens=5, stretch=1.0, logprob=0.0)
+    assert acceptance(found) < DEFAULT_ACCEPTANCE
+    assert acceptance(replace(found, agreement=1.0)) > DEFAULT_ACCEPTANCE

@@ -20,6 +20,7 @@ KNOWN = {
     *("ok", "cached", "refused", "error", "cancelled", "hit", "miss", "bypass", "dropped", "failed"),
     *("memory", "disk", "redis", "flight", "routing", "cache", "answer", "budget", "fallback", "cap", "good", "bad"),
     *("input", "cached_input", "cache_write", "output", "200", "429", "upstream_tls"),
+    *("judged", "unreadable", "lost", "busy", "tight"),  # what became of an audit
     *REPAIRS,
     *(reason.value for reason in Reason),
     *(level.name for level in Level),

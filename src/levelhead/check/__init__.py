@@ -5,7 +5,7 @@ from .compare import agreement
 from .family import family
 from .judging import JUDGE_TOKENS, LONGEST_ANSWER, judgement, read_judgement, said_in
 from .kinds import expected_kind, last_asked
-from .own import Checker, HttpChecker, ask_checker
+from .own import Checker, HttpChecker, ask_checker, ask_runner
 from .reading import Reading, message_of, read, read_text, text_of
 from .rubric import OUTPUT_CAP, comparison, read_comparison
 from .validity import flaw
@@ -24,6 +24,7 @@ __all__ = [
     "acceptance",
     "agreement",
     "ask_checker",
+    "ask_runner",
     "comparison",
     "expected_kind",
     "family",

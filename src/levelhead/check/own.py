@@ -2,6 +2,9 @@
 
 It is called with `{"messages": [...], "answer": {...}}` (the chat and the draft's message, OpenAI-shaped) and gives a
 number 0..1, a bool, or None where it has nothing to say. An endpoint answers `{"score": 0..1 or null}`.
+
+A *runner* is asked the same way whether two programs behave alike; only the user knows where running a stranger's code
+is safe. It is told `{"messages", "language", "programs": [first, second]}`.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from ..types import Answer, Chat
-from .reading import message_of
+from .reading import Reading, message_of
 
 Said = float | bool | None
 Checker = Callable[[Mapping[str, Any]], Said | Awaitable[Said]]
@@ -23,7 +26,17 @@ log = logging.getLogger(__name__)
 
 async def ask_checker(checker: Checker, chat: Chat, draft: Answer, *, seconds: float) -> float | None:
     """0..1, or None: a checker that fails or takes too long has said nothing, and the draft isn't accepted for it."""
-    task = {"messages": list(chat.messages), "answer": dict(message_of(draft))}
+    return await _said(checker, {"messages": list(chat.messages), "answer": dict(message_of(draft))}, seconds)
+
+
+async def ask_runner(runner: Checker, chat: Chat, first: Reading, second: Reading, *, seconds: float) -> float | None:
+    """How alike two programs behave, 0..1; None as with a checker."""
+    language = first.language or second.language
+    programs = [first.said, second.said]
+    return await _said(runner, {"messages": list(chat.messages), "language": language, "programs": programs}, seconds)
+
+
+async def _said(checker: Checker, task: Mapping[str, Any], seconds: float) -> float | None:
     try:
         async with asyncio.timeout(seconds):
             if inspect.iscoroutinefunction(checker) or inspect.iscoroutinefunction(type(checker).__call__):

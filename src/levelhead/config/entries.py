@@ -229,14 +229,15 @@ class AuditEntry(Entry):
 
 
 class CheckEntry(Entry):
-    """How drafts are checked besides by what they are: a model that compares free texts, and the user's own checker."""
+    """How drafts are checked besides by what they are: a model that compares free texts, and the user's own hooks."""
 
     comparator: str | None = None
     url: str | None = None
+    runner: str | None = None
     key_env: EnvName | None = None
     seconds: Seconds = 10
 
-    @field_validator("url")
+    @field_validator("url", "runner")
     @classmethod
     def _plain_url(cls, value: str | None) -> str | None:
         return value if value is None else plain_url(value)
