@@ -279,7 +279,6 @@ def test_without_a_charter_nothing_is_written(tmp_path: Path, monkeypatch: pytes
 
 def test_scores_teach_a_team_what_strength_is_worth() -> None:
     """Seats that a coin made strong against those it didn't; in the first seat it matters, in the middle it hurts."""
-    from levelhead.team.leaning import uplift
     from levelhead.types import Level
 
     class Leveled(ScriptedRouter):
@@ -292,12 +291,19 @@ def test_scores_teach_a_team_what_strength_is_worth() -> None:
         run = team.run("t", run=f"r{number}")
         strong = [turn.lean > 0 for turn in run.contributions]
         team.score(run, 0.5 + 0.2 * strong[0] - 0.1 * strong[1] - 0.1 * strong[2])
-    learned = team.office.learned
-    assert learned["first", Level.L4].mean == pytest.approx(0.2, abs=0.01)
-    assert learned["middle", Level.L4].mean == pytest.approx(-0.1, abs=0.01)
-    assert uplift("last", Level.L4, learned) == pytest.approx(0, abs=0.01)
+    shown = {one.slot: one for one in run.uplift}
+    assert [run.uplift[n].slot for n in range(4)] == ["agent-0", "agent-1", "agent-2", "agent-3"]
+    for slot, uplift in (("agent-0", 0.2), ("agent-1", -0.1), ("agent-3", 0.0)):
+        assert shown[slot].uplift == pytest.approx(uplift, abs=0.02)
+        assert shown[slot].low <= uplift <= shown[slot].high
+        assert shown[slot].high - shown[slot].low < 0.1
+    assert team.uplift() == run.uplift
+    table = run.plot()
+    assert "uplift of strength" in table
+    assert f"{shown['agent-0'].uplift:+.3f} ({shown['agent-0'].low:+.3f} to" in table
+    assert all(f'<td class="n">{turn.strong_chance:.2f}</td>' in table for turn in run.contributions)
     wiser = Team("m", agents=4, router=router)
-    wiser.office.learned = learned
+    wiser.office.seats = team.office.seats
     assert [turn.lean for turn in wiser.run("t").contributions] == [1.0, -1.0, -1.0, 0.0]
     with pytest.raises(InvalidRequest):
         team.score(run, 1.5)

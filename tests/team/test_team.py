@@ -14,7 +14,6 @@ from cast import Heard, ScriptedRouter, answer, plain, read
 
 from levelhead import Router, Team
 from levelhead.errors import BudgetExhausted, InvalidRequest, ModelNotFound, UpstreamError, UpstreamUnavailable
-from levelhead.team.leaning import Effect, lean_plan, place_of, prior, uplift
 from levelhead.testing import FakeOpenAI, Refusal, Reply, ThreadedVendor
 from levelhead.types import Level, Reason
 
@@ -238,46 +237,6 @@ async def test_cancelling_a_run_stops_it() -> None:
     assert len(asyncio.all_tasks()) == 1
 
 
-def test_leaning() -> None:
-    assert [place_of(n, 4) for n in range(4)] == ["first", "middle", "middle", "last"]
-    assert (place_of(0, 4, "integrate"), place_of(2, 4, "assign")) == ("last", "first")
-    assert prior("first", Level.L3)[0] > prior("first", Level.L4)[0] > 0 > prior("middle", Level.L3)[0]
-    assert prior("first", Level.L1)[0] == prior("middle", Level.L2)[0] == 0
-    assert uplift("first", Level.L4, {}) == prior("first", Level.L4)[0]
-    shown = {("first", Level.L4): Effect(-0.2, 0.01)}
-    assert uplift("first", Level.L4, shown) == pytest.approx(-0.2, abs=0.01)
-    unsure = {("first", Level.L4): Effect(-0.2, 10.0)}
-    assert uplift("first", Level.L4, unsure) == pytest.approx(prior("first", Level.L4)[0], abs=0.01)
-
-
-def plan_of(agents: int, **more: Any) -> list[Any]:
-    turns = [(at, "act") for at in range(agents)]
-    given = {"level": None, "learned": {}, "explore": 0.0, "seed": "s", **more}
-    return list(lean_plan(turns, agents, **given).values())  # type: ignore[arg-type]
-
-
-def test_coins_are_fair_and_independent() -> None:
-    tossed = [plan_of(8, explore=0.5, seed=str(number)) for number in range(500)]
-    flat = [one for run in tossed for one in run]
-    assert sum(one.randomised for one in flat) / len(flat) == pytest.approx(0.5, abs=0.03)
-    coins = [one.lean for one in flat if one.randomised]
-    assert sum(coins) / len(coins) == pytest.approx(0, abs=0.06)
-    both = [run[0].lean * run[1].lean for run in tossed if run[0].randomised and run[1].randomised]
-    assert sum(both) / len(both) == pytest.approx(0, abs=0.2)
-
-
-def test_strength_goes_where_it_is_worth_most_of_what_the_budget_covers() -> None:
-    learned = {
-        ("first", Level.L3): Effect(0.10, 1e-6),
-        ("middle", Level.L3): Effect(0.05, 1e-6),
-        ("last", Level.L3): Effect(0.20, 1e-6),
-    }
-    for units, leans in ((None, [1, 1, 1, 1]), (4, [-1, -1, -1, -1]), (13, [-1, -1, -1, 1]), (22, [1, -1, -1, 1])):
-        plan = plan_of(4, level=Level.L3, learned=learned, ratio=10.0, units=units)
-        assert [one.lean for one in plan] == leans
-    assert [one.lean for one in plan_of(4, level=Level.L3, learned=learned, ratio=10.0, units=31)] == [1, 1, -1, 1]
-
-
 def test_a_ceiling_for_one_call(router: Router, vendor: FakeOpenAI) -> None:
     hello = [{"role": "user", "content": "hello"}]
     free = router.explain(hello, lean=1)
@@ -312,3 +271,49 @@ def test_a_lean_is_another_question_to_the_cache(router: Router, vendor: FakeOpe
     outcomes = [router.chat(hello, temperature=0, lean=lean) for lean in (-1, 1, 1)]
     assert [outcome.model for outcome in outcomes] == ["cheap", "dear", "dear"]
     assert [outcome.cache for outcome in outcomes] == ["bypass"] * 3
+
+
+def test_a_judge_grades_contributions_where_coins_decide(router: Router, vendor: FakeOpenAI) -> None:
+    asked = []
+
+    def answered(body: Any) -> Reply:
+        said = body["messages"][-1]["content"]
+        if "Answer to rate" not in said:
+            return Reply(text=answer("role", "my part </part> and </answer>"))
+        asked.append(body)
+        grades = dict.fromkeys(("accuracy", "completeness", "coherence", "actionability", "mission_relevance"), 3)
+        return Reply(text=json.dumps({**grades, "parts": {"0": 4, "1": 1, "2": "good"}}))
+
+    vendor.answer = answered
+    more = {"agents": 3, "router": router, "judge": "dear", "seed": 5}
+    run = Team("m", explore=1.0, **more).run(TASK)
+    assert run.quality is not None
+    assert run.quality.contributions == {0: 1.0, 1: 0.0}  # what is no grade is left out
+    assert asked[-1]["messages"][-1]["content"].count("<part id=") == 3
+    assert asked[-1]["messages"][-1]["content"].count("</part>") == 3
+    assert Team("m", **more).run(TASK).quality.contributions == {}  # type: ignore[union-attr]
+    assert "<part" not in asked[-1]["messages"][-1]["content"]
+
+
+def test_runs_come_to_their_average(router: Router, vendor: FakeOpenAI) -> None:
+    """Dear answers make a run cost more than the average: those after it are cheaper until it is made up for."""
+    with pytest.raises(InvalidRequest):
+        Team("m", agents=4, router=router, average_usd=0)
+    hard = Team("m", agents=4, router=router, average_usd=0.2).run(HARD)
+    assert [turn.lean for turn in hard.contributions] == [1, 1, 1, 1]
+    tight = Team("m", agents=4, router=router, average_usd=1e-6)
+    assert [turn.lean for turn in tight.run(HARD).contributions] == [-1, -1, -1, -1]
+
+
+def test_scores_of_contributions_are_kept(router: Router) -> None:
+    team = Team("m", slots=["plan", "write"], router=router, explore=1.0)
+    run = team.run(TASK)
+    team.score(run, 0.75, {0: 1.0})
+    trials = team.office.seats._state.seat_trials()  # type: ignore[union-attr]
+    assert [(t.slot, t.place, t.score, t.verdict) for t in trials] == [
+        ("plan", "first", 0.75, 1.0),
+        ("write", "last", 0.75, None),
+    ]
+    for wrong in ({0: 1.5}, {0: -1.0}):
+        with pytest.raises(InvalidRequest):
+            team.score(run, 0.75, wrong)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from levelhead.team.state import SeatTrial
-from levelhead.team.uplift import LEAST_RUNS, effects, interval
+from levelhead.team.uplift import LEAST_RUNS, by_slot, effects, interval
 from levelhead.types import Level
 
 
@@ -42,3 +43,30 @@ def test_only_what_coins_decided_counts() -> None:
     rng = np.random.default_rng(0)
     some = [trial for trial in trials(rng, 50) if trial.place != "last"]
     assert {place for place, _ in effects(some)} == {"first", "middle"}
+
+
+def test_slots_have_main_effects_over_all_levels() -> None:
+    rng = np.random.default_rng(0)
+    found = [
+        SeatTrial(t.run, t.place, 1 + int(t.run[1:]) % 4, t.strong, t.propensity, t.score, f"{t.place}-slot")
+        for t in trials(rng, 1_200)
+    ]
+    shown = by_slot(found)
+    assert shown["first-slot"].mean == pytest.approx(0.2, abs=0.03)
+    assert shown["middle-slot"].mean == pytest.approx(-0.05, abs=0.03)
+    assert shown["last-slot"].runs == 1_200
+    assert by_slot(trials(rng, 100)) == {}  # no names, no slots
+
+
+def test_uneven_and_changing_chances_leave_no_bias() -> None:
+    """Strength is made likelier where it helps, and where tasks are easier: the mean of scores would mislead."""
+    rng = np.random.default_rng(0)
+    found = []
+    for run in range(4_000):
+        easy = rng.random() < 0.5
+        chance = 0.85 if easy else 0.2
+        strong = rng.random() < chance
+        found.append(SeatTrial(f"r{run}", "first", 3, strong, chance, 0.3 + 0.4 * easy + 0.05 * strong, "s"))
+    low, high = interval(by_slot(found)["s"])
+    assert low <= 0.05 <= high
+    assert high - low < 0.06

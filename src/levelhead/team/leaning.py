@@ -1,35 +1,40 @@
-"""Which end of the tiers a seat leans to: a prior by its position and the task's level, then what trials have shown.
+"""Which end of the tiers each seat of a run leans to: strength where it is worth most of what money covers.
 
-The prior: on L3 and L4 the first seat, the last and whoever plans or integrates lean to the strong tier, the seats
-between to the efficient one; on L1 and L2 nobody leans. On L4 the prior is weak, for strong models weren't better there
-in arXiv:2603.28990 (Claude Sonnet 4.6 scored .594, DeepSeek .629): what holds is learned, not assumed.
-Where the expected uplift is above the threshold the seat leans wholly to strength, below its negative wholly to thrift,
-between them the router decides by the text. A lean moves a choice within what slot, key and budget allow.
+What strength is worth in a seat is a prior until randomised seats have shown more (`worth.py`). Three rules:
 
-A small share of seats is randomised, each independently of the others: it leans wholly to one end by a fair coin. From
-those the uplift of a strong model in a place is estimated without bias; see `uplift.py`.
+- With an average to keep to, runs of all levels share one price of money: seats are ranked over all levels by uplift
+  for what strength costs more, and bought in that order until runs cost the average, levels taken as often as they
+  came. Easy tasks leave money to hard ones. The last one may be bought in a share of the runs only; a coin says where.
+- With a budget only, the seats of this run that are expected to gain more than the threshold are bought in that order.
+- Without either all of these are.
+
+A seat that strength isn't bought for leans wholly to thrift where money or evidence says so, and in the middle of L3
+and L4 tasks; elsewhere the router decides by the text. A lean moves a choice within what slot, key and budget allow.
+
+To learn, seats are randomised: with probability `explore`, less as doubt about the seat narrows, a seat's coin is as
+likely to be strong as money allows on average. Whatever a seat's chance comes to is written down with it.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+
+import numpy as np
 
 from ..types import Level
+from .coins import toss
 from .record import Phase
+from .worth import Place, Worth
 
-Place = Literal["first", "middle", "last"]
-PLACES: tuple[Place, ...] = ("first", "middle", "last")
+Turning = tuple[int, Phase]
 COIN = 0.5
+RAREST = 0.25  # of `explore` that is left where there is no doubt: what strength is worth may change
 THRESHOLD = 0.02
 RATIO = 8.0  # where nothing is known of prices
-
-# (mean, standard deviation) of the uplift from a strong model, by place; ours, before any trial.
-_EDGE = {Level.L3: (0.10, 0.10), Level.L4: (0.03, 0.15)}
-_MIDDLE = {Level.L3: (-0.05, 0.10), Level.L4: (-0.03, 0.15)}
-_ELSEWHERE = (0.0, 0.10)
+_HARD = (Level.L3, Level.L4)
+_UNTRIED = 0.7  # of the prior's standard deviation: with more left, nothing was learned yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +43,25 @@ class Lean:
 
     lean: float
     propensity: float = 1.0
-    randomised: bool = False
+
+    @property
+    def randomised(self) -> bool:
+        return self.propensity < 1
 
 
 @dataclass(frozen=True, slots=True)
-class Effect:
-    """An estimated uplift of the strong tier in a place on a level: mean and standard error, in quality 0..1."""
+class Money:
+    """In calls of the cheapest model. `ratio`: what a strong call costs; `units`: the run's budget; `average`: what
+    runs are to cost on average. None: no limit. `levels`: how often each level came, L1 to L4."""
 
-    mean: float
-    error: float
+    ratio: float = RATIO
+    units: float | None = None
+    average: float | None = None
+    levels: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
 
-
-Learned = Mapping[tuple[Place, Level], Effect]
+    def strong_calls(self, units: float | None, turns: int) -> float | None:
+        """How many of a run's calls may be strong ones."""
+        return None if units is None else min(max((units - turns) / max(self.ratio - 1, 1e-9), 0.0), turns)
 
 
 def place_of(agent: int, agents: int, phase: Phase = "act") -> Place:
@@ -61,57 +73,85 @@ def place_of(agent: int, agents: int, phase: Phase = "act") -> Place:
     return "last" if agent == agents - 1 else "first" if agent == 0 else "middle"
 
 
-def prior(place: Place, level: Level | None) -> tuple[float, float]:
-    """Mean and standard deviation of the uplift."""
-    if level is None:
-        return (0.0, 0.10)
-    return (_MIDDLE if place == "middle" else _EDGE).get(level, _ELSEWHERE)
-
-
-def uplift(place: Place, level: Level | None, learned: Learned) -> float:
-    """Expected: the prior and what trials have shown, weighed by precision."""
-    mean, sd = prior(place, level)
-    shown = learned.get((place, level)) if level is not None else None
-    if shown is not None and shown.error > 0:
-        weight = sd**2 / (sd**2 + shown.error**2)
-        mean += weight * (shown.mean - mean)
-    return mean
-
-
 def lean_plan(
-    turns: Sequence[tuple[int, Phase]],
-    agents: int,
+    turns: Sequence[Turning],
+    slots: Sequence[str],
     level: Level | None,
     *,
-    learned: Learned,
-    explore: float,
+    worth: Worth,
     seed: str,
+    explore: float = 0.0,
     threshold: float = THRESHOLD,
-    ratio: float = RATIO,
-    units: float | None = None,
-) -> dict[tuple[int, Phase], Lean]:
-    """The leans of one run's turns. `explore`: share that is randomised; the same `seed` tosses the same coins.
+    money: Money | None = None,
+) -> dict[Turning, Lean]:
+    """The leans of one run's turns. The same `seed` tosses the same coins.
 
-    `threshold`: the uplift, in quality 0..1, that a strong model must be expected to bring to be preferred. `ratio`:
-    what a strong call costs in cheap ones; `units`: the budget in cheap calls, None: no limit. Where strength is
-    expected to pay in more turns than the budget covers, those with the largest uplift get it, the others lean to
-    thrift.
+    `threshold`: the uplift, in quality 0..1, that strength must be expected to bring to be bought out of a budget.
     """
-    plan: dict[tuple[int, Phase], Lean] = {}
-    wanting: list[tuple[float, int, tuple[int, Phase]]] = []
-    for order, (agent, phase) in enumerate(turns):
-        toss = random.Random(f"{seed}/{agent}/{phase}")  # noqa: S311 - a trial's coin, guards nothing
-        if phase != "intend" and toss.random() < explore:
-            plan[agent, phase] = Lean(1.0 if toss.random() < COIN else -1.0, COIN, randomised=True)
-            continue
-        expected = uplift(place_of(agent, agents, phase), level, learned) if phase != "intend" else 0.0
-        plan[agent, phase] = Lean(-1.0 if expected < -threshold else 0.0)
-        if expected > threshold:
-            wanting.append((-expected, order, (agent, phase)))
-    left = None if units is None else units - sum(ratio if lean.lean > 0 else 1.0 for lean in plan.values())
-    for _, _, turn in sorted(wanting):
-        afford = left is None or left >= ratio - 1
-        if left is not None and afford:
-            left -= ratio - 1
-        plan[turn] = Lean(1.0 if afford else -1.0)
+    money = money or Money()
+    seats = [(slots[agent], place_of(agent, len(slots), phase)) for agent, phase in turns if phase != "intend"]
+    acting = [turn for turn in turns if turn[1] != "intend"]
+    chances, spare = _wanted(seats, level, worth, threshold, money, len(turns))
+    calls = money.strong_calls(money.units, len(turns))
+    if explore > 0:
+        covered = [calls, money.strong_calls(money.average, len(turns))]
+        share = min([COIN, *(known / max(len(seats), 1) for known in covered if known is not None)])
+        for at, seat in enumerate(seats):
+            weight = explore * max(worth.doubt(*seat, level), RAREST)
+            chances[at] = (1 - weight) * chances[at] + weight * share
+    coins = random.Random(seed)  # noqa: S311 - a trial's coins, guard nothing
+    strong, propensities = toss(chances, None if calls is None else int(calls), coins)
+    plan = {turn: Lean(0.0) for turn in turns}
+    for turn, taken, chance, thrift in zip(acting, strong, propensities, spare, strict=True):
+        if 0 < chance < 1:
+            plan[turn] = Lean(1.0, chance) if taken else Lean(-1.0, 1 - chance)
+        else:
+            plan[turn] = Lean(1.0 if taken else -1.0 if thrift else 0.0)
     return plan
+
+
+def _wanted(
+    seats: Sequence[tuple[str, Place]], level: Level | None, worth: Worth, threshold: float, money: Money, turns: int
+) -> tuple[list[float], list[bool]]:
+    """For each seat the chance with which strength is bought, and whether it leans to thrift where it isn't."""
+    calls = money.strong_calls(money.units, turns)
+    average = money.strong_calls(money.average, turns)
+    gains = [worth.expected(*seat, level) for seat in seats]
+    if average is not None and level is not None:
+        bought = _over_levels(seats, level, worth, average, money.levels)
+        return _at_most(bought, gains, calls), [True] * len(seats)
+    bought = [1.0 if gain > threshold else 0.0 for gain in gains]
+    kept = _at_most(bought, gains, calls)
+    spare = []
+    for seat, gain, wish in zip(seats, gains, bought, strict=True):
+        untried = worth.doubt(*seat, level) > _UNTRIED
+        middle = untried and level in _HARD and seat[1] == "middle"
+        spare.append(wish > 0 or middle or gain < -threshold)
+    return kept, spare
+
+
+def _at_most(chances: list[float], gains: Sequence[float], calls: float | None) -> list[float]:
+    """Those of the largest gain that as many strong calls cover."""
+    if calls is None or sum(chances) <= int(calls):
+        return chances
+    left, kept = float(int(calls)), [0.0] * len(chances)
+    for at in sorted(range(len(chances)), key=lambda at: -gains[at]):
+        kept[at] = min(chances[at], left)
+        left -= kept[at]
+    return kept
+
+
+def _over_levels(
+    seats: Sequence[tuple[str, Place]], level: Level, worth: Worth, calls: float, came: Sequence[float]
+) -> list[float]:
+    """A knapsack over seats and levels, each as often as it came; strong calls cost the same everywhere."""
+    often = np.array(came, dtype=float) / sum(came)
+    gains = np.array([[worth.expected(*seat, one) for one in Level] for seat in seats]).reshape(-1)
+    left, chances = calls, np.zeros(len(gains))
+    for at in np.argsort(-gains, kind="stable"):
+        share = often[at % len(Level)]
+        if gains[at] <= 0 or left <= 0:
+            break
+        chances[at] = min(1.0, left / share) if share > 0 else 1.0
+        left -= chances[at] * share
+    return [float(chance) for chance in chances.reshape(len(seats), len(Level))[:, level - 1]]

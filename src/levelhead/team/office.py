@@ -7,15 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..config import Config
-from ..types import Level
 from .charter import CLIENT, RING_2, RING_3, Charter, Terms
 from .charter_log import read
-from .leaning import Effect, Place, place_of
 from .protocols import PROTOCOLS
 from .record import TeamRun
-from .state import SeatTrial, TeamState
+from .seats import SeatBook
+from .state import TeamState
 from .tuning import Arm, Tuner, reward_of
-from .uplift import effects
 
 DEFAULTS: Mapping[str, Any] = {**RING_2, **RING_3}
 
@@ -30,8 +28,7 @@ class Office:
     state: TeamState | None = None
     tuner: Tuner | None = None
     gate: Mapping[str, bool] = field(default_factory=dict)
-    learned: Mapping[tuple[Place, Level], Effect] = field(default_factory=dict)
-    _trials: list[SeatTrial] = field(default_factory=list)
+    seats: SeatBook = field(default_factory=SeatBook)
     _arms: dict[str, Arm] = field(default_factory=dict)
 
     def draw(self, run: str, seed: str) -> Arm:
@@ -43,16 +40,9 @@ class Office:
             arm = Arm(DEFAULTS if self.charter is None else self.charter.settings())
         return Arm({**arm.settings, **self.asked}, arm.trial, arm.challenger)
 
-    def learn(self, run: TeamRun, score: float) -> None:
+    def learn(self, run: TeamRun, score: float, verdicts: Mapping[int, float]) -> None:
         """Takes in the score (0..1) of a run: what strength is worth where, and how the trial goes."""
-        found = seat_trials(run, score)
-        if found:
-            if self.state is not None:
-                self.state.add_seat_trials(found)
-                self._trials = self.state.seat_trials()
-            else:
-                self._trials = [t for t in self._trials if t.run != run.id] + found
-            self.learned = effects(self._trials)
+        self.seats.learn(run, score, verdicts)
         arm = self._arms.pop(run.id, None)
         if self.tuner is not None and arm is not None:
             reward = reward_of(score, run.settings["target_quality"], run.cost_usd, run.budget_usd)
@@ -81,11 +71,8 @@ def office_for(config: Config | None, asked: Mapping[str, Any], *, tune: bool) -
     state = TeamState(config.teams_store)
     entry = config.charter
     gate = gate_of(state) if state.path.exists() else {}
-    office = Office(asked, None, state, None, gate)
-    known = state.path.exists()
-    if known:
-        office.learned = effects(state.seat_trials())
-    if entry.model_fields_set or (known and read(state)):
+    office = Office(asked, None, state, None, gate, SeatBook(state))
+    if entry.model_fields_set or (state.path.exists() and read(state)):
         office.charter = charter_of(config)
         names = [*entry.bounds, *(["protocol"] if len(entry.protocols) > 1 else [])]
         free = tuple(name for name in names if name not in asked)
@@ -105,15 +92,3 @@ def charter_of(config: Config) -> Charter:
 def gate_of(state: TeamState) -> dict[str, bool]:
     """By model name, whether its newest probe lets it choose its roles."""
     return {model: bool(report["may_self_organise"]) for model, report in state.probes().items()}
-
-
-def seat_trials(run: TeamRun, score: float) -> list[SeatTrial]:
-    """The seats of a run that coins decided."""
-    agents = len(run.contributions)
-    return [
-        SeatTrial(
-            run.id, place_of(turn.agent, agents, turn.phase), int(run.level), turn.lean > 0, turn.propensity, score
-        )
-        for turn in run.turns
-        if turn.propensity < 1 and run.level is not None
-    ]

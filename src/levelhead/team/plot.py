@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from html import escape
 
-from .record import TeamRun, Turn
+from .record import SeatUplift, TeamRun, Turn
 
 _WIDE, _HIGH, _LEFT, _TOP = 132, 58, 70, 40
 _COLOURS = ("#2a7de1", "#d1495b", "#3d9970", "#b8860b", "#7b4fa3")
@@ -75,16 +75,30 @@ def chart(run: TeamRun) -> str:
 
 def bill(run: TeamRun) -> str:
     """What each slot cost and did."""
-    names = "".join(f"<th>{name}</th>" for name in ("slot", "role", "did", "model", "cost USD", "characters"))
-    head = f"<tr>{names}</tr>"
+    shown = {one.slot: one for one in run.uplift}
+    columns = ["slot", "role", "did", "model", "cost USD", "characters", "chance of strength"]
+    if shown:
+        columns.append("uplift of strength (95 % interval)")
+    head = "".join(f"<th>{name}</th>" for name in columns)
     rows = []
     for turn in run.contributions:
         cost = sum(one.cost_usd for one in run.turns if one.agent == turn.agent)
         did = turn.status if turn.abstention is None else f"abstained ({turn.abstention})"
         cells = (turn.slot, turn.role, did, turn.model)
-        shown = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
-        rows.append(f'<tr>{shown}<td class="n">{cost:.6f}</td><td class="n">{len(turn.text)}</td></tr>')
-    return f"<table>{head}{''.join(rows)}</table>"
+        chance = f"{turn.strong_chance:.2f}" if turn.propensity < 1 else "no coin"
+        numbers = [f"{cost:.6f}", str(len(turn.text)), chance]
+        if shown:
+            numbers.append(_interval(shown.get(turn.slot)))
+        told = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+        counted = "".join(f'<td class="n">{cell}</td>' for cell in numbers)
+        rows.append(f"<tr>{told}{counted}</tr>")
+    return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
+
+
+def _interval(known: SeatUplift | None) -> str:
+    if known is None:
+        return "not known"
+    return f"{known.uplift:+.3f} ({known.low:+.3f} to {known.high:+.3f}), {known.runs} runs"
 
 
 def _node(turn: Turn, x: float, y: float, tiers: list[str], dearest: float) -> str:

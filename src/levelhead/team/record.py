@@ -55,8 +55,25 @@ class Turn:
     error: str = ""
 
     @property
+    def strong_chance(self) -> float:
+        """The chance that the seat had to lean to strength."""
+        return self.propensity if self.lean > 0 else 1 - self.propensity
+
+    @property
     def contributed(self) -> bool:
         return self.status == "contributed"
+
+
+@dataclass(frozen=True, slots=True)
+class SeatUplift:
+    """The main effect of a strong model in a slot on a run's score (0..1), with its 95 % interval, over `runs` runs in
+    which a coin decided that seat."""
+
+    slot: str
+    uplift: float
+    low: float
+    high: float
+    runs: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +83,8 @@ class TeamRun:
     `result` is the final output, by `final_agent` (None: several, in the order of their seats, or nobody). `turns` has
     every turn; `contributions` the one of each agent that counts. `budget_forced` says that money, not the team,
     decided something: a seat that was skipped, or a model or length below what was wanted. `charter` is the hash of
-    ring 1, `settings` what ring 3 was set to, `trial` the randomised trial it took part in, if any.
+    ring 1, `settings` what ring 3 was set to, `trial` the randomised trial it took part in, if any. `uplift`: what
+    coins had shown of a strong model in its slots when it ended; slots that coins never decided are left out.
     """
 
     id: str
@@ -87,6 +105,7 @@ class TeamRun:
     charter: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     trial: Mapping[str, Any] | None = None
+    uplift: tuple[SeatUplift, ...] = ()
     seconds: float = 0.0
 
     @property

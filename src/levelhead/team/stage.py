@@ -252,11 +252,11 @@ class Foresight:
         """What a strong call costs in cheap ones."""
         return max(1.0, self.dear_usd / self.cheap_usd) if self.cheap_usd > 0 else RATIO
 
-    def units(self, budget: int | None) -> float | None:
-        """The budget in cheap calls of a team's agent, who reads what others wrote; None: no limit, or not known."""
-        if budget is None or self.cheap_usd <= 0:
+    def units(self, amount_usd: float | None) -> float | None:
+        """Money in cheap calls of a team's agent, who reads what others wrote; None: no limit, or not known."""
+        if amount_usd is None or self.cheap_usd <= 0:
             return None
-        return usd(budget) / (self.cheap_usd * AGENT_COST)
+        return amount_usd / (self.cheap_usd * AGENT_COST)
 
 
 async def foresee(asker: Any, task: str) -> Foresight:

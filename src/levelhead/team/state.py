@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS probes(
     seq INTEGER PRIMARY KEY, at REAL NOT NULL, model TEXT NOT NULL, report TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS seat_trials(
     seq INTEGER PRIMARY KEY, run TEXT NOT NULL, place TEXT NOT NULL, level INTEGER NOT NULL, strong INTEGER NOT NULL,
-    propensity REAL NOT NULL, score REAL NOT NULL);
+    propensity REAL NOT NULL, score REAL NOT NULL, slot TEXT NOT NULL DEFAULT '', verdict REAL);
 CREATE TABLE IF NOT EXISTS setting_trials(
     seq INTEGER PRIMARY KEY, trial INTEGER NOT NULL, run TEXT NOT NULL, challenger INTEGER NOT NULL,
     propensity REAL NOT NULL, reward REAL NOT NULL);
@@ -30,11 +30,13 @@ CREATE TABLE IF NOT EXISTS charter_log(
     action TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, why TEXT NOT NULL, allowed INTEGER NOT NULL,
     reason TEXT NOT NULL, previous TEXT NOT NULL, hash TEXT NOT NULL);
 """
+_LATER = {"slot": "TEXT NOT NULL DEFAULT ''", "verdict": "REAL"}  # columns that files of earlier versions lack
 
 
 @dataclass(frozen=True, slots=True)
 class SeatTrial:
-    """A seat whose tier a coin decided. `score` 0..1 is the run's."""
+    """A seat of a run in which coins decided some. `propensity`: the chance that it had to be strong; 0 or 1 where no
+    coin decided. `score` 0..1 is the run's, `verdict` 0..1 the contribution's, None: nobody judged it."""
 
     run: str
     place: str
@@ -42,6 +44,8 @@ class SeatTrial:
     strong: bool
     propensity: float
     score: float
+    slot: str = ""
+    verdict: float | None = None
 
 
 class TeamState:
@@ -73,6 +77,7 @@ class TeamState:
             self._connection = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.executescript(_SCHEMA)
+            _widen(self._connection)
             self._process = os.getpid()
         return self._connection
 
@@ -95,14 +100,24 @@ class TeamState:
         with self.open(write=True) as db:
             db.executemany("DELETE FROM seat_trials WHERE run = ?", [(run,) for run in {t.run for t in trials}])
             db.executemany(
-                "INSERT INTO seat_trials(run, place, level, strong, propensity, score) VALUES (?, ?, ?, ?, ?, ?)",
-                [(t.run, t.place, t.level, t.strong, t.propensity, t.score) for t in trials],
+                "INSERT INTO seat_trials(run, place, level, strong, propensity, score, slot, verdict)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [(t.run, t.place, t.level, t.strong, t.propensity, t.score, t.slot, t.verdict) for t in trials],
             )
 
     def seat_trials(self) -> list[SeatTrial]:
         with self.open() as db:
-            rows = db.execute("SELECT run, place, level, strong, propensity, score FROM seat_trials ORDER BY seq")
-            return [SeatTrial(run, place, level, bool(s), p, score) for run, place, level, s, p, score in rows]
+            rows = db.execute(
+                "SELECT run, place, level, strong, propensity, score, slot, verdict FROM seat_trials ORDER BY seq"
+            )
+            return [SeatTrial(run, place, level, bool(strong), *rest) for run, place, level, strong, *rest in rows]
+
+    def seat_trial_count(self) -> int:
+        """0 where there is no file yet: none is made for the asking."""
+        if not self.path.exists():
+            return 0
+        with self.open() as db:
+            return int(db.execute("SELECT count(*) FROM seat_trials").fetchone()[0])
 
     def add_setting_trial(self, trial: int, run: str, challenger: bool, propensity: float, reward: float) -> None:
         with self.open(write=True) as db:
@@ -118,3 +133,11 @@ class TeamState:
                 "SELECT challenger, reward FROM setting_trials WHERE trial = ? ORDER BY seq", (trial,)
             ).fetchall()
         return [(bool(challenger), reward) for challenger, reward in rows]
+
+
+def _widen(db: sqlite3.Connection) -> None:
+    have = {row[1] for row in db.execute("PRAGMA table_info(seat_trials)")}
+    for name, kind in _LATER.items():
+        if name not in have:
+            with suppress(sqlite3.OperationalError):  # another process was first
+                db.execute(f"ALTER TABLE seat_trials ADD COLUMN {name} {kind}")

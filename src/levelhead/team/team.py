@@ -7,7 +7,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Literal
 
 import orjson
@@ -16,12 +16,12 @@ from ..errors import BudgetExhausted, InvalidRequest, LevelheadError, UpstreamUn
 from ..types import NANOS_PER_USD
 from . import prompts
 from .emergence import emergence, roles_of
-from .judge import Quality, judging, quality, read_rating
+from .judge import Quality, judging, quality, read_parts, read_rating, works
 from .leaning import Lean, lean_plan
 from .office import DEFAULTS, office_for
 from .protocols import Coordination, counting, protocol_named, purse_for
 from .purse import usd
-from .record import TeamRun, Turn, summary
+from .record import SeatUplift, TeamRun, Turn, summary
 from .stage import BYTES_PER_TOKEN, Asker, Cast, Foresight, Stage, foresee
 from .tuning import Arm
 
@@ -44,13 +44,14 @@ class Team:
     `agents`: 1 to 256 (a coordinator needs 2). `slots`: a name for each agent's place (default agent-0, agent-1, ...).
     `budget_usd`: the most one run may cost, judge included; None leaves it to the configured budgets. `batch_size`: K
     of "batched". `roles`: "free", "fixed" or "auto" (free unless the probe found that a model does worse with freedom).
-    `judge`: the configured model that rates results. `explore`: share of seats whose tier is decided by a coin, to
-    learn what a strong model is worth there. `pacing`: how many shares of its budget a turn that runs alone may take
-    at most. `quality_threshold`: the uplift that a strong model must be expected to bring to be preferred. Where the
-    configuration has a charter, these and the protocol are asked for within it or left to it. `tune`: whether the
-    charter's ring 3 may try other settings (by default where a judge says how it went). `context_tokens`: how much of
-    a model's window a call may use. The same `seed` makes the same random choices. Further keywords are fields of
-    every agent's request (temperature, ...).
+    `judge`: the configured model that rates results. `explore`: the chance that a coin decides a seat's tier, to
+    learn what a strong model is worth there; it shrinks as that becomes known. `average_usd`: what runs should cost on
+    average, within `budget_usd`; what easy tasks leave of it goes where a strong model is worth more. `pacing`: how
+    many shares of its budget a turn that runs alone may take at most. `quality_threshold`: the uplift that a strong
+    model must be expected to bring to be preferred. Where the configuration has a charter, these and the protocol are
+    asked for within it or left to it. `tune`: whether the charter's ring 3 may try other settings (by default where a
+    judge says how it went). `context_tokens`: how much of a model's window a call may use. The same `seed` makes the
+    same random choices. Further keywords are fields of every agent's request (temperature, ...).
     Raises `InvalidRequest` for what can't be a team.
     """
 
@@ -75,6 +76,7 @@ class Team:
         seed: int = 0,
         gate: Mapping[str, bool] | None = None,
         tune: bool | None = None,
+        average_usd: float | None = None,
         **fields: Any,
     ) -> None:
         if router is None:
@@ -84,12 +86,13 @@ class Team:
         self.router = router
         wishes = (protocol, batch_size, explore, pacing, quality_threshold, budget_usd)
         asked = {name: wish for name, wish in zip(_WISHES, wishes, strict=True) if wish is not None}
-        _check({**DEFAULTS, **asked}, len(self.slots), roles, max_output_tokens)
+        _check({**DEFAULTS, **asked}, len(self.slots), roles, max_output_tokens, average_usd)
         self.office = office_for(getattr(router, "config", None), asked, tune=bool(judge) if tune is None else tune)
         self.office.admit(self.mission)
         charter = self.office.charter
         self._charter = "" if charter is None else charter.terms.hash
         self._values = tuple(values) if charter is None else charter.terms.values
+        self._average_usd = average_usd
         self._roles = roles
         self._judge = judge
         self._max_output_tokens = max_output_tokens
@@ -127,17 +130,23 @@ class Team:
         rating = await self._rate(stage, task, result) if stage.judged and result else None
         ended = self._finish(stage, task, result, final, rating, arm, time.perf_counter() - began)
         if rating is not None and rating.independent:
-            self.office.learn(ended, rating.q)
+            self.office.learn(ended, rating.q, rating.contributions)
         return ended
 
-    def score(self, run: TeamRun, score: float) -> None:
+    def score(self, run: TeamRun, score: float, contributions: Mapping[int, float] | None = None) -> None:
         """Tells the team how good a run was, 0..1, where no judge did or somebody knows better.
 
-        Raises `InvalidRequest` for a number that is no score.
+        `contributions`: the same of single agents' work, by agent, where it is known: from these a team learns what
+        strength is worth where many times as fast. Raises `InvalidRequest` for a number that is no score.
         """
-        if not 0 <= score <= 1:
+        verdicts = dict(contributions or {})
+        if not all(0 <= one <= 1 for one in (score, *verdicts.values())):
             raise InvalidRequest("A score is a number from 0 to 1.", param="score")
-        self.office.learn(run, score)
+        self.office.learn(run, score, verdicts)
+
+    def uplift(self) -> tuple[SeatUplift, ...]:
+        """What coins have shown so far of a strong model in each slot: main effects with 95 % intervals."""
+        return self.office.seats.uplift()
 
     def _stage(
         self, protocol: Coordination, task: str, run: str, seed: str, foresight: Foresight, settings: Mapping[str, Any]
@@ -150,16 +159,20 @@ class Team:
         judged = self._judge is not None and toss.random() < settings["judge_share"]
         if judged:
             purse.plan(_JUDGE, 1.0)
+        seats, average = self.office.seats, self._average_usd
         plan = lean_plan(
             list(protocol.needs(agents)),
-            agents,
+            self.slots,
             foresight.level,
-            learned=self.office.learned,
+            worth=seats.worth(),
             explore=settings["explore"],
             seed=seed,
             threshold=settings["quality_threshold"],
-            ratio=foresight.ratio,
-            units=foresight.units(budget),
+            money=seats.money(
+                foresight.ratio,
+                foresight.units(usd_limit),
+                None if average is None else foresight.units(seats.due(average)),
+            ),
         )
         for turn, lean in plan.items():
             purse.weigh(turn, foresight.ratio if lean.lean > 0 else 1.0)
@@ -207,8 +220,10 @@ class Team:
         fields: dict[str, Any] = {"model": judge, "slot": _JUDGE, "run": stage.cast.run, "cache": "no-store"}
         if taken is not None:
             fields["max_cost_usd"] = f"{usd(taken):.9f}"
+        parts = works(stage.turns)
+        asked = judging(self.mission, task, result, parts)
         try:
-            outcome = await self.router.achat(judging(self.mission, task, result), max_tokens=400, **fields)
+            outcome = await self.router.achat(asked, max_tokens=400 + 10 * len(parts), **fields)
         except LevelheadError as error:
             stage.purse.settle(taken, round(error.cost_usd * NANOS_PER_USD))
             return None
@@ -217,7 +232,8 @@ class Team:
         if grades is None:
             return None
         independent = all(turn.model != outcome.model for turn in stage.turns if turn.called)
-        return quality(grades, judge=outcome.model, independent=independent, cost_usd=outcome.cost_usd)
+        found = quality(grades, judge=outcome.model, independent=independent, cost_usd=outcome.cost_usd)
+        return replace(found, contributions=read_parts(outcome.text, parts))
 
     def _finish(
         self,
@@ -258,8 +274,10 @@ class Team:
             charter=self._charter,
             settings=arm.settings,
             trial=trial,
+            uplift=self.office.seats.uplift(self.slots),
             seconds=seconds,
         )
+        self.office.seats.ended(ended.cost_usd, ended.level)
         metrics = getattr(self.router, "metrics", None)
         if metrics is not None:
             metrics.team_finished(summary(ended))
@@ -300,12 +318,14 @@ def _slots(agents: int | None, slots: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(slots)
 
 
-def _check(shape: Mapping[str, Any], agents: int, roles: str, tokens: int) -> None:
+def _check(shape: Mapping[str, Any], agents: int, roles: str, tokens: int, average: float | None) -> None:
     if not isinstance(shape["batch_size"], int) or shape["batch_size"] < 1:
         raise InvalidRequest("batch_size must be a whole number of at least 1.", param="batch_size")
     protocol_named(shape["protocol"], batch_size=shape["batch_size"])
     if shape["protocol"] == "coordinator" and agents < 2:
         raise InvalidRequest("A coordinator needs somebody to coordinate: at least 2 agents.", param="agents")
+    if average is not None and not average > 0:
+        raise InvalidRequest("average_usd must be above 0.", param="average_usd")
     if roles not in ("auto", "free", "fixed"):
         raise InvalidRequest("roles must be 'auto', 'free' or 'fixed'.", param="roles")
     if shape["run_budget_usd"] is not None and not shape["run_budget_usd"] >= 0:

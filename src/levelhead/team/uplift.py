@@ -1,8 +1,8 @@
-"""What a strong model is worth in a seat, from seats whose tier a coin decided.
+"""What a strong model was worth in a seat, from randomised seats alone: nothing assumed, so intervals are wide.
 
-Main effects by least squares on centred coins: with Z the coin of a seat and p its probability, Z - p has mean zero and
-is independent of everything else, other seats' coins included, so the slope on the sum of Z - p over the seats of one
-place is the average effect of making one such seat strong, whatever else enters the score and whatever interacts.
+Main effects by least squares on centred coins: with Z the coin of a seat and p its probability, Z - p has mean zero
+whatever the task, so the slope on the sum of Z - p over the seats of one place or slot is the average effect of making
+one such seat strong, whatever else enters the score and whatever interacts.
 Intervals by heteroskedasticity-consistent errors (HC3; MacKinnon and White, J. Econometrics 1985). Effects are
 intention-to-treat: of leaning to strength, which money or health may overrule.
 """
@@ -10,31 +10,44 @@ intention-to-treat: of leaning to strength, which money or health may overrule.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from statistics import NormalDist
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ..types import Level
-from .leaning import PLACES, Effect, Place
 from .state import SeatTrial
 
 LEAST_RUNS = 12
 Floats = npt.NDArray[np.float64]
+Key = TypeVar("Key", bound=Hashable)
 
 
-def effects(trials: Sequence[SeatTrial]) -> dict[tuple[Place, Level], Effect]:
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """An estimated uplift of the strong tier on a level (None: over all): mean, standard error, quality 0..1."""
+
+    mean: float
+    error: float
+    runs: int = 0
+
+
+def effects(trials: Sequence[SeatTrial]) -> dict[tuple[str, Level], Effect]:
     """By place and level; a level with fewer than `LEAST_RUNS` scored runs and a place without coins have none."""
-    found: dict[tuple[Place, Level], Effect] = {}
-    by_level: dict[int, dict[str, list[SeatTrial]]] = defaultdict(lambda: defaultdict(list))
-    for trial in trials:
-        by_level[trial.level][trial.run].append(trial)
-    for level, runs in by_level.items():
-        if len(runs) >= LEAST_RUNS:
-            for place, effect in _level(list(runs.values())).items():
-                found[place, Level(level)] = effect
+    levels = sorted({trial.level for trial in trials})
+    found = {}
+    for level in levels:
+        known = main_effects([trial for trial in trials if trial.level == level], lambda trial: trial.place)
+        found.update({(place, Level(level)): effect for place, effect in known.items()})
     return found
+
+
+def by_slot(trials: Sequence[SeatTrial]) -> dict[str, Effect]:
+    """By slot, over all levels."""
+    return main_effects([trial for trial in trials if trial.slot], lambda trial: trial.slot)
 
 
 def interval(effect: Effect, confidence: float = 0.95) -> tuple[float, float]:
@@ -43,22 +56,30 @@ def interval(effect: Effect, confidence: float = 0.95) -> tuple[float, float]:
     return effect.mean - reach, effect.mean + reach
 
 
-def _level(runs: Sequence[Sequence[SeatTrial]]) -> dict[Place, Effect]:
-    coins = np.array([[_centred(run, place) for place in PLACES] for run in runs])
-    scores = np.array([run[0].score for run in runs])
-    used = [at for at, _ in enumerate(PLACES) if coins[:, at].any()]
-    if len(runs) <= len(used) + 2:
+def main_effects(trials: Sequence[SeatTrial], key: Callable[[SeatTrial], Key]) -> dict[Key, Effect]:
+    """By `key`. Levels have their own means; a key needs a coin, and all of them a few runs more than they are."""
+    runs: dict[str, list[SeatTrial]] = defaultdict(list)
+    for trial in trials:
+        runs[trial.run].append(trial)
+    keys = {key(trial): at for at, trial in enumerate({key(t): t for t in trials if 0 < t.propensity < 1}.values())}
+    levels = sorted({run[0].level for run in runs.values()})
+    if len(runs) < LEAST_RUNS or len(runs) <= len(keys) + len(levels) + 1:
         return {}
-    means, errors = _regress(np.column_stack([np.ones(len(runs)), coins[:, used]]), scores)
+    x = np.zeros((len(runs), len(keys) + len(levels)))
+    count = [0] * len(keys)
+    for row, run in enumerate(runs.values()):
+        x[row, len(keys) + levels.index(run[0].level)] = 1.0
+        for at in {keys[key(trial)] for trial in run if key(trial) in keys}:
+            count[at] += 1
+        for trial in run:
+            if key(trial) in keys:
+                x[row, keys[key(trial)]] += trial.strong - trial.propensity
+    means, errors = _regress(x, np.array([run[0].score for run in runs.values()]))
     return {
-        PLACES[at]: Effect(float(means[1 + i]), float(errors[1 + i]))
-        for i, at in enumerate(used)
-        if np.isfinite(errors[1 + i]) and errors[1 + i] > 0
+        name: Effect(float(means[at]), float(errors[at]), count[at])
+        for name, at in keys.items()
+        if np.isfinite(errors[at]) and errors[at] > 0
     }
-
-
-def _centred(run: Sequence[SeatTrial], place: Place) -> float:
-    return sum(trial.strong - trial.propensity for trial in run if trial.place == place)
 
 
 def _regress(x: Floats, y: Floats) -> tuple[Floats, Floats]:
