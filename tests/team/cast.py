@@ -61,6 +61,10 @@ def read(messages: Sequence[Mapping[str, Any]], fields: Mapping[str, Any], at: i
     phase = (
         "assign"
         if "assign a role" in said
+        else "rank"
+        if "Rank the drafts" in said
+        else "draft"
+        if "Draft a complete answer" in said
         else "intend"
         if "State in at most" in said
         else "integrate"

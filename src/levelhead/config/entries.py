@@ -247,13 +247,26 @@ class ShadowEntry(Entry):
     serve: str | None = None
 
 
+Protocol = Literal[
+    "sequential",
+    "batched",
+    "coordinator",
+    "broadcast",
+    "shared",
+    "morphogenetic",
+    "clonal",
+    "stigmergic",
+    "ripple",
+]
+
+
 class CharterEntry(Entry):
     """`bounds`: for each ring-3 setting the least and the most it may tune itself to; `protocols`: those allowed."""
 
     mission: str | None = None
     values: tuple[str, ...] = ()
     bounds: Mapping[Literal["quality_threshold", "pacing", "batch_size"], tuple[float, float]] = {}
-    protocols: tuple[Literal["sequential", "batched", "coordinator", "broadcast", "shared"], ...] = ()
+    protocols: tuple[Protocol, ...] = ()
 
     @field_validator("bounds")
     @classmethod

@@ -78,6 +78,14 @@ def read_plan(text: str, agents: int) -> tuple[dict[int, tuple[str, int]], bool]
     return {agent: plan.get(agent, ("", 1)) for agent in range(1, agents)}, readable
 
 
+def read_ranking(text: str) -> tuple[int, ...]:
+    """The agents of a ranking, the best first, each once; empty for one that can't be read."""
+    found, _ = find_object(text, ("ranking",))
+    listed = found.get("ranking") if found else None
+    numbers = (_whole(one) for one in (listed if isinstance(listed, list) else [])[:1024])
+    return tuple(dict.fromkeys(number for number in numbers if number is not None and number >= 0))
+
+
 def find_object(text: str, names: tuple[str, ...]) -> tuple[Mapping[str, Any] | None, bool]:
     """The first JSON object that has one of `names`, and whether the text was nothing but that object."""
     try:

@@ -68,7 +68,7 @@ def place_of(agent: int, agents: int, phase: Phase = "act") -> Place:
     """Planners count as first, integrators as last."""
     if phase == "integrate":
         return "last"
-    if phase == "assign":
+    if phase in ("assign", "rank"):
         return "first"
     return "last" if agent == agents - 1 else "first" if agent == 0 else "middle"
 

@@ -22,6 +22,10 @@ PLAN_FORM = (
     ' "phase": 1 or higher, "contribute": false only for an agent that should sit out}]}. Agents of one phase work at'
     " the same time and see what earlier phases produced."
 )
+RANK_FORM = (
+    'Answer with one JSON object and nothing else: {"ranking": [numbers of the agents whose drafts you see, the best'
+    " first]}."
+)
 RIGHT_TO_ABSTAIN = "You may always abstain: do so where you would add nothing. It costs the team nothing."
 
 # Roles for models that do better with structure than with freedom. The last seat always integrates.
@@ -34,6 +38,14 @@ _PROTOCOL = {
     "coordinator": "Agent 0 assigns roles and phases, the others work, and agent 0 integrates their work at the end.",
     "broadcast": "All agents first state an intention at once; then each sees all intentions and does its part.",
     "shared": "All agents work at once; each sees which roles were played in earlier tasks, not the others' work.",
+    "morphogenetic": "Agents stand in a row: at 0 the task is opened up, at 1 its result is put together. Each states a"
+    " role that suits its place, then sees what its two neighbours intend, takes another role than theirs, and works.",
+    "clonal": "All agents first draft a whole answer, each alone; agent 0 ranks the drafts; each agent varies one, good"
+    " ones more often; agent 0 gives the best answer that came of it.",
+    "stigmergic": "The team works on one text. An agent sees it as it was last left and nothing else; its contribution"
+    " is the whole text as it should stand now. To leave the text as it is, abstain.",
+    "ripple": "Agents stand in a ring and a wave runs both ways from agent 0: each acts once, when the wave comes, and"
+    " sees what those wrote who passed it on.",
 }
 
 
@@ -56,12 +68,19 @@ def part(
     role: str | None,
     last: bool,
     nobody_yet: bool,
+    told: str = "",
 ) -> str:
-    """What one agent is to do. `role` None: it picks its own."""
+    """What one agent is to do. `role` None: it picks its own. `told`: what its protocol says to it alone."""
     lines = [f"You are agent {agent} of 0 to {agents - 1}."]
+    if told:
+        lines.append(told)
     if phase == "assign":
         return " ".join([*lines, "Read the task and assign a role and a phase to each other agent.", PLAN_FORM])
-    if phase == "intend":
+    if phase == "rank":
+        return " ".join([*lines, "Rank the drafts by how well they answer the task.", RANK_FORM])
+    if phase == "draft":
+        lines.append("Draft a complete answer to the task, alone.")
+    elif phase == "intend":
         lines.append("State in at most two sentences what you intend to do, and as which role; don't do it yet.")
     elif phase == "integrate" or last:
         lines.append("You are the last: write the team's complete answer to the task, using what the others produced.")

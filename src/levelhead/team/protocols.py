@@ -9,7 +9,7 @@
 | shared | N | the roles of earlier tasks | all contributions, in the order of seats |
 
 Fewer calls are made where money forces a turn out, or where a coordinator lets an agent sit out. The paper also names
-morphogenetic, clonal, stigmergic and ripple protocols without defining them; they aren't here.
+morphogenetic, clonal, stigmergic and ripple protocols without defining them: see `swarms.py`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from ..errors import InvalidRequest
 from .purse import Purse
 from .record import Phase, Turn
 from .stage import Cue, Stage
+from .swarms import Clonal, Morphogenetic, Ripple, Stigmergic
+from .views import joined, last, spoken
 
 EDGE_NEED, NEED, INTENT_NEED = 2.0, 1.0, 0.25  # how money is split: edges and integrators may want a strong model
 Need = Mapping[tuple[int, Phase], float]
@@ -50,10 +52,10 @@ class Sequential:
 
     async def play(self, stage: Stage) -> None:
         for agent in range(stage.agents):
-            await stage.play(Cue(agent, sees=_spoken(stage.turns), last=agent == stage.agents - 1))
+            await stage.play(Cue(agent, sees=spoken(stage.turns), last=agent == stage.agents - 1))
 
     def result(self, turns: list[Turn]) -> tuple[str, int | None]:
-        return _last(turns)
+        return last(turns)
 
 
 class Batched(Sequential):
@@ -66,7 +68,7 @@ class Batched(Sequential):
 
     async def play(self, stage: Stage) -> None:
         for first in range(0, stage.agents, self.size):
-            sees = _spoken(stage.turns)
+            sees = spoken(stage.turns)
             group = range(first, min(first + self.size, stage.agents))
             await stage.play(*(Cue(agent, sees=sees, last=agent == stage.agents - 1) for agent in group))
 
@@ -89,14 +91,14 @@ class Coordinator:
             if phase == 0:
                 stage.sit_out(agent, "the coordinator lets it sit out")
         for phase in sorted({phase for _, phase in plan.values() if phase > 0}):
-            sees = _spoken(stage.turns)
+            sees = spoken(stage.turns)
             now = [(agent, role) for agent, (role, at) in plan.items() if at == phase]
             await stage.play(*(Cue(agent, sees=sees, role=role) for agent, role in now))
-        await stage.play(Cue(0, "integrate", sees=_spoken(stage.turns)))
+        await stage.play(Cue(0, "integrate", sees=spoken(stage.turns)))
 
     def result(self, turns: list[Turn]) -> tuple[str, int | None]:
         whole = [turn for turn in turns if turn.phase == "integrate" and turn.contributed]
-        return (whole[0].text, 0) if whole else _joined(turns)
+        return (whole[0].text, 0) if whole else joined(turns)
 
 
 class Broadcast:
@@ -113,11 +115,11 @@ class Broadcast:
 
     async def play(self, stage: Stage) -> None:
         await stage.play(*(Cue(agent, "intend") for agent in range(stage.agents)))
-        sees = _spoken(stage.turns, "intend")
+        sees = spoken(stage.turns, "intend")
         await stage.play(*(Cue(agent, sees=sees) for agent in range(stage.agents)))
 
     def result(self, turns: list[Turn]) -> tuple[str, int | None]:
-        return _joined(turns)
+        return joined(turns)
 
 
 class Shared:
@@ -135,10 +137,20 @@ class Shared:
         await stage.play(*(Cue(agent, shows_history=True) for agent in range(stage.agents)))
 
     def result(self, turns: list[Turn]) -> tuple[str, int | None]:
-        return _joined(turns)
+        return joined(turns)
 
 
-PROTOCOLS = ("sequential", "batched", "coordinator", "broadcast", "shared")
+PROTOCOLS = (
+    "sequential",
+    "batched",
+    "coordinator",
+    "broadcast",
+    "shared",
+    "morphogenetic",
+    "clonal",
+    "stigmergic",
+    "ripple",
+)
 
 
 def protocol_named(name: str, *, batch_size: int) -> Coordination:
@@ -149,6 +161,10 @@ def protocol_named(name: str, *, batch_size: int) -> Coordination:
         "coordinator": Coordinator,
         "broadcast": Broadcast,
         "shared": Shared,
+        "morphogenetic": Morphogenetic,
+        "clonal": Clonal,
+        "stigmergic": Stigmergic,
+        "ripple": Ripple,
     }
     if name not in made:
         raise InvalidRequest(f"There is no protocol {name!r}. Known: {', '.join(PROTOCOLS)}.", param="protocol")
@@ -158,29 +174,3 @@ def protocol_named(name: str, *, batch_size: int) -> Coordination:
 
 def purse_for(protocol: Coordination, agents: int, budget: int | None, headroom: float) -> Purse:
     return Purse(budget, dict(protocol.needs(agents).items()), protocol.final(agents), headroom)
-
-
-def counting(turns: list[Turn]) -> tuple[Turn, ...]:
-    """Of each agent the turn that counts: its last one that isn't a plan or an intention."""
-    found: dict[int, Turn] = {}
-    for turn in turns:
-        if turn.phase in ("act", "integrate"):
-            found[turn.agent] = turn
-    return tuple(found[agent] for agent in sorted(found))
-
-
-def _spoken(turns: list[Turn], phase: Phase = "act") -> tuple[Turn, ...]:
-    """What others may see: everybody who had a turn and wasn't lost to money or a failing model."""
-    return tuple(t for t in turns if t.phase == phase and t.status != "failed" and t.abstention != "budget")
-
-
-def _last(turns: list[Turn]) -> tuple[str, int | None]:
-    spoken = [turn for turn in turns if turn.contributed]
-    return (spoken[-1].text, spoken[-1].agent) if spoken else ("", None)
-
-
-def _joined(turns: list[Turn]) -> tuple[str, int | None]:
-    spoken = [turn for turn in counting(turns) if turn.contributed]
-    if len(spoken) == 1:
-        return spoken[0].text, spoken[0].agent
-    return "\n\n".join(f"[agent {turn.agent}: {turn.role}]\n{turn.text}" for turn in spoken), None

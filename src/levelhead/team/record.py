@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .emergence import Emergence
     from .judge import Quality
 
-Phase = Literal["assign", "intend", "act", "integrate"]
+Phase = Literal["assign", "intend", "draft", "rank", "act", "integrate"]
 Status = Literal["contributed", "abstained", "failed"]
 Abstention = Literal["voluntary", "directed", "budget"]
 

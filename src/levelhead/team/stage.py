@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from ..errors import BudgetExhausted, InvalidRequest, LevelheadError, UpstreamError
 from ..types import NANOS_PER_USD, Json, Level, Outcome, Reason
 from . import prompts
-from .answers import NO_ROLE, Said, read_answer, read_plan
+from .answers import NO_ROLE, Said, read_answer, read_plan, read_ranking
 from .leaning import RATIO, Lean
 from .purse import Purse, usd
 from .record import Phase, Turn
@@ -54,6 +54,7 @@ class Cue:
     role: str = ""
     last: bool = False
     shows_history: bool = False
+    told: str = ""  # what its protocol says to it alone
 
 
 class Stage:
@@ -100,11 +101,24 @@ class Stage:
             self.turns[-1] = replace(turn, malformed=not readable)
         return plan
 
+    async def rank(self, drafts: tuple[Turn, ...]) -> tuple[Turn, ...]:
+        """Agent 0's ranking of drafts, the best first; those that it leaves out follow in the order of seats."""
+        (turn,) = await self.play(Cue(0, "rank", sees=drafts))
+        order = read_ranking(turn.text)
+        if turn.called and turn.malformed == bool(order):
+            self.turns[-1] = replace(turn, malformed=not order)
+        place = {agent: at for at, agent in enumerate(order)}
+        return tuple(sorted(drafts, key=lambda draft: (place.get(draft.agent, len(place)), draft.agent)))
+
     async def last_resort(self) -> Turn | None:
         """Where nobody has contributed and money kept somebody from it: the last such seat, with all that is left."""
         if any(turn.contributed and turn.phase in ("act", "integrate") for turn in self.turns):
             return None
-        forced = [at for at, turn in enumerate(self.turns) if turn.abstention == "budget" and turn.phase != "assign"]
+        forced = [
+            at
+            for at, turn in enumerate(self.turns)
+            if turn.abstention == "budget" and turn.phase not in ("assign", "rank")
+        ]
         if not forced or not (taken := self.purse.take_all()):
             return None
         seat = self.turns[forced[-1]]
@@ -159,7 +173,9 @@ class Stage:
         if cue.shows_history and cast.history:
             heading, text = "Which roles were played in earlier tasks:", newest_lines(cast.history, room)
         nobody_yet = not any(turn.contributed for turn in cue.sees)
-        told = prompts.part(cue.agent, self.agents, cue.phase, role=role, last=cue.last, nobody_yet=nobody_yet)
+        told = prompts.part(
+            cue.agent, self.agents, cue.phase, role=role, last=cue.last, nobody_yet=nobody_yet, told=cue.told
+        )
         return prompts.messages(cast.system, cast.task, text, heading, told), seen
 
     def _excerpt(self, sees: tuple[Turn, ...], room: int) -> Excerpt:
@@ -189,7 +205,7 @@ class Stage:
 def _heard(blank: Turn, outcome: Outcome, cue: Cue) -> Turn:
     """The turn with what the model answered and what it cost."""
     said = read_answer(outcome.text)
-    if cue.phase == "assign":
+    if cue.phase in ("assign", "rank"):
         said = Said(role="coordinator", text=outcome.text, contribute=bool(outcome.text.strip()))
     used = tuple(agent for agent in said.used if agent in blank.sees)
     role = cue.role if cue.role and said.role == NO_ROLE else said.role

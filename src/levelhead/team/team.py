@@ -19,11 +19,12 @@ from .emergence import emergence, roles_of
 from .judge import Quality, judging, quality, read_parts, read_rating, works
 from .leaning import Lean, lean_plan
 from .office import DEFAULTS, office_for
-from .protocols import Coordination, counting, protocol_named, purse_for
+from .protocols import Coordination, protocol_named, purse_for
 from .purse import usd
 from .record import SeatUplift, TeamRun, Turn, summary
 from .stage import BYTES_PER_TOKEN, Asker, Cast, Foresight, Stage, foresee
 from .tuning import Arm
+from .views import counting
 
 MOST_AGENTS = 256
 DEFAULT_CONTEXT_TOKENS = 32_000
