@@ -13,7 +13,7 @@ from .cache import Conversations, DiskTier, MemoryTier, TieredCache
 from .check import FEATURES, PRIOR, Checker, HttpChecker
 from .config import Config, ModelEntry
 from .deciding import Decider, Learned
-from .difficulty import Corrections, QualityModel, load_quality_model
+from .difficulty import Corrections, QualityModel, load_quality_model, probed
 from .drafting import Drafting
 from .errors import ConfigError
 from .learning import Learner
@@ -61,7 +61,7 @@ def assemble(config: Config, *, clock: Callable[[], float] = time.time, checker:
         on_trouble=lambda: metrics.ledger_failed(),
     )
     pacer = Pacer(config.budgets(), tuple(config.models), ledger.windows, clock)
-    quality = load_quality_model()
+    quality = _quality(config)
     journal = _journal(config, clock, lambda rows: metrics.log_lost(rows))
     learner = None
     if journal is not None:
@@ -97,6 +97,13 @@ def assemble(config: Config, *, clock: Callable[[], float] = time.time, checker:
     return House(Pipeline(rooms), metrics, learner)
 
 
+def _quality(config: Config) -> QualityModel:
+    """The shipped quality model, told what probes have measured here."""
+    quality = load_quality_model()
+    quality.heed({key: known for key, known in probed(config.teams_store).items() if key[0] in config.models})
+    return quality
+
+
 def _metrics(config: Config, rooms: Rooms, ledger: Ledger | Unlimited, losses: Losses) -> PrometheusObserver:
     from .observe.metrics import PrometheusObserver
 
@@ -125,7 +132,7 @@ def rooms_of(
     """What deciding needs: no ledger, no cache, nothing that writes. Enough for `explain`."""
     models = {name: model_of(config, name, entry) for name, entry in config.models.items()}
     health = Health(time.monotonic)
-    quality = quality or load_quality_model()
+    quality = quality or _quality(config)
     every = tuple(models.values())
     drafting = _drafting(config, models, policy_of(quality.name, every), checker)
     known = (quality, every, config.goal(), health.available, pace, drafting.promises, learned)

@@ -17,7 +17,10 @@ import yaml
 from cast import AGENT, answer
 
 from levelhead import Router, Team
+from levelhead.assemble import rooms_of
 from levelhead.cli import main
+from levelhead.difficulty import probed
+from levelhead.difficulty.abilities import Ability, blended
 from levelhead.errors import ModelNotFound, UpstreamUnavailable
 from levelhead.team.office import gate_of
 from levelhead.team.probe import Gate, Item, Measuring, bank, probe, team_tasks
@@ -240,12 +243,68 @@ def test_the_verb_writes_what_teams_go_by(
     report = orjson.loads(capsys.readouterr().out)
     assert (report["verdict"], report["may_self_organise"]) == ("undecided", False)
     assert report["ability"]["high"] < -2
+    assert report["upstream"] == "a"
     with Router.from_config(file) as router:
         assert gate_of(TeamState(router.config.teams_store)) == {"a": False}
         run = Team("m", agents=2, router=router).run("Say hello.")
         assert not any(turn.free_role for turn in run.turns)
         with pytest.raises(ModelNotFound):
             asyncio.run(probe(router, "nobody"))
+
+
+ABLE = {"model": "new", "upstream": "acme-9", "link_sd": 0.5, "may_self_organise": True}
+
+
+def test_routing_heeds_what_a_probe_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a model that no name tells anything of: its chances move to what was measured, others' stay."""
+    monkeypatch.setenv("LEVELHEAD_HOME", str(tmp_path))
+    sim = {"wire": "simulated", "price": {"input": 1, "output": 1}}
+    models = {
+        "new": {**sim, "tier": "efficient", "model": "acme-9"},
+        "claude": {**sim, "tier": "strong", "model": "claude-sonnet-4-5"},
+    }
+    file = tmp_path / "levelhead.yaml"
+    file.write_text(yaml.safe_dump({"models": models}))
+    task = [{"role": "user", "content": "Prove that the sum of two odd numbers is even, then generalise it."}]
+
+    def told() -> tuple[dict[str, float], str]:
+        with Router.from_config(file) as router:
+            decision = router.explain(task)
+            return {c.model.name: c.success for c in decision.candidates}, rooms_of(router.config).drafting.policy
+
+    before, policy = told()
+    with Router.from_config(file) as router:
+        state = TeamState(router.config.teams_store)
+    known = []
+    for theta in (-3.0, 3.0):
+        ability = {"theta": theta, "low": theta - 0.6, "high": theta + 0.6, "tasks": 60}
+        state.add_probe("new", 0.0, {**ABLE, "ability": ability})
+        known.append(told())
+    (weak, weak_policy), (able, able_policy) = known
+    assert weak["new"] < before["new"] - 0.1
+    assert able["new"] > before["new"] + 0.05
+    assert weak["claude"] == able["claude"] == before["claude"]
+    assert len({policy, weak_policy, able_policy}) == 3  # no certificate of one holds for another
+    state.add_probe("new", 0.0, {**ABLE, "ability": {"theta": 0, "low": -7, "high": 7, "tasks": 0}})
+    assert told()[0]["new"] == able["new"]  # a probe that ended before its first task says nothing
+    models["new"]["model"] = "acme-10"  # another model under the name: the probe wasn't of it
+    file.write_text(yaml.safe_dump({"models": models}))
+    assert told()[0]["new"] == before["new"]
+
+
+def test_the_more_tasks_a_probe_took_the_more_it_counts(tmp_path: Path) -> None:
+    state = TeamState(tmp_path / "teams.db")
+    named = Ability(0.0, 0.5, "published")
+    found = []
+    for reach in (2.0, 0.6):
+        ability = {"theta": 2.0, "low": 2 - reach, "high": 2 + reach, "tasks": 9}
+        state.add_probe("m", 0.0, {**ABLE, "ability": ability})
+        found.append(blended(named, probed(state.path)["m", "acme-9"]))
+    assert 0 < found[0].theta < found[1].theta < 2
+    assert found[1].sd < found[0].sd < named.sd
+    assert blended(named, None) is named
+    (tmp_path / "other.db").write_text("no database")
+    assert probed(tmp_path / "other.db") == probed(tmp_path / "none.db") == {}
 
 
 def test_plain() -> None:

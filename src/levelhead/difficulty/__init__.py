@@ -3,5 +3,6 @@
 from .model import TextQualityModel as QualityModel
 from .model import load_quality_model
 from .online import Corrections
+from .probed import probed
 
-__all__ = ["Corrections", "QualityModel", "load_quality_model"]
+__all__ = ["Corrections", "QualityModel", "load_quality_model", "probed"]

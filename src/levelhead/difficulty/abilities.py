@@ -39,6 +39,15 @@ class Ability:
     origin: str
 
 
+def blended(named: Ability, measured: Ability | None) -> Ability:
+    """What a name says and what was measured, each by its precision."""
+    if measured is None:
+        return named
+    mine, theirs = measured.sd**-2, named.sd**-2
+    theta = (mine * measured.theta + theirs * named.theta) / (mine + theirs)
+    return Ability(theta, (mine + theirs) ** -0.5, f"{measured.origin}; {named.origin}")
+
+
 def parse_name(name: str) -> tuple[frozenset[str], tuple[int, ...]]:
     """(family words, version) of a model's name as vendors, gateways and clouds write it."""
     name = name.lower().rsplit("/", 1)[-1]
@@ -72,6 +81,12 @@ class AbilityTable:
             versions[tuple(row["version"])] = Ability(row["ability"], row["sd"], row["origin"])
         self._priors = [Ability(prior["ability"], prior["sd"], "prior of its tier") for prior in priors]
         self._known: dict[tuple[str, str, int], Ability] = {}
+        self._probed: Mapping[tuple[str, str], Ability] = {}
+
+    def heed(self, probed: Mapping[tuple[str, str], Ability]) -> None:
+        """Counts probes in, by (configured name, vendor's name); a deployment of another vendor's model has none."""
+        self._probed = probed
+        self._known.clear()
 
     def of(self, model: Model) -> Ability:
         """The ability of a deployment: by the vendor's name, else by the operator's, else its tier's prior."""
@@ -80,6 +95,7 @@ class AbilityTable:
         if found is None:
             named = self.by_name(model.upstream_model) or self.by_name(model.name)
             found = named or self._priors[min(model.tier_rank, len(self._priors) - 1)]
+            found = blended(found, self._probed.get((model.name, model.upstream_model)))
             if len(self._known) < 4_096:
                 self._known[key] = found
         return found

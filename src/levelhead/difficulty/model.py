@@ -10,7 +10,8 @@ the quarter, the expected level the place in it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from math import exp, pi, sqrt
 from pathlib import Path
 
@@ -79,6 +80,14 @@ class TextQualityModel:
         success = {model.name: self._success(reading.b, self._abilities.of(model)) for model in models}
         said = {"b": reading.b, "known": reading.known, "load": reading.load, "words": float(reading.words)}
         return Assessment(reading.level, reading.difficulty, reading.confidence, success, said, reading.vector)
+
+    def heed(self, probed: Mapping[tuple[str, str], Ability]) -> None:
+        """Counts measured abilities in, by (configured name, vendor's name). That is another model by name: what was
+        certified without them doesn't hold for it."""
+        if probed:
+            seen = sorted((*key, round(known.theta, 6), round(known.sd, 6)) for key, known in probed.items())
+            self.name += f"+probes-{zlib.crc32(repr(seen).encode()):08x}"
+            self._abilities.heed(probed)
 
     def ability(self, model: Model) -> Ability:
         """What is known of a deployment: ability, interval, origin."""

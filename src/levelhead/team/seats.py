@@ -82,9 +82,9 @@ class SeatBook:
 
 
 def seat_trials(run: TeamRun, score: float, verdicts: Mapping[int, float]) -> list[SeatTrial]:
-    """The seats of a run in which coins decided some: of those that coins didn't decide verdicts still tell."""
+    """The seats of a run in which coins decided some, or that has verdicts: those tell of seats without coins, too."""
     agents, level = len(run.contributions), run.level
-    if level is None or all(turn.propensity == 1 for turn in run.turns):
+    if level is None or not (verdicts or any(turn.propensity < 1 for turn in run.turns)):
         return []
     return [
         SeatTrial(

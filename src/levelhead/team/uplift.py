@@ -69,7 +69,7 @@ def main_effects(trials: Sequence[SeatTrial], key: Callable[[SeatTrial], Key]) -
     count = [0] * len(keys)
     for row, run in enumerate(runs.values()):
         x[row, len(keys) + levels.index(run[0].level)] = 1.0
-        for at in {keys[key(trial)] for trial in run if key(trial) in keys}:
+        for at in {keys[key(trial)] for trial in run if 0 < trial.propensity < 1}:
             count[at] += 1
         for trial in run:
             if key(trial) in keys:

@@ -39,6 +39,7 @@ class ProbeReport:
     calls: int
     stopped: str = ""
     link_sd: float = LINK_SD
+    upstream: str = ""  # the vendor's name of the model
 
     def as_json(self) -> dict[str, Any]:
         """Plain values; what the state keeps."""
@@ -100,6 +101,7 @@ async def probe(
         cost_usd=purse.spent,
         calls=purse.calls,
         stopped=stopped,
+        upstream="" if config is None else config.models[model].model,
     )
 
 
