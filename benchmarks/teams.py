@@ -175,7 +175,7 @@ class Policy:
             self.book.ended(cost, Level(int(level) + 1))
             self.seen.append(Level(int(level) + 1))
             qualities.append(float(self.world.quality(outcomes[run], strong)))
-            if not self.case.oracle and self.case.learning:
+            if not evaluated:
                 self.learn(name, int(level) + 1, plan, strong, outcomes[run], qualities[-1])
         return float(np.mean(qualities)), (len(levels) * average - left) / len(levels)
 

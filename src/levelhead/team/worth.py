@@ -36,6 +36,7 @@ Floats = npt.NDArray[np.float64]
 # strong models weren't better in arXiv:2603.28990 (Claude Sonnet 4.6 .594, DeepSeek .629).
 _OWN = np.array([0.03, 0.04, 0.15, 0.08])
 _OWN_SD = 0.10
+_OWN_ALIKE = 0.5  # how alike levels are
 _WEIGHT = {"first": 0.4, "middle": 0.1, "last": 0.4}
 _DOUBT = 0.5  # a weight's standard deviation, of itself
 _ALIKE = 0.5  # how alike seats of one place are
@@ -84,8 +85,8 @@ def worth(trials: Sequence[SeatTrial] = ()) -> Worth:
         return Worth({seat: at for at, seat in enumerate(seats)}, *_prior(seats))
     rows = _Rows(known, seats)
     weight, weight_cov = _weights(rows, seats)
-    own, own_var = _own(rows)
-    mean, cov = _product(weight, weight_cov, own, own_var)
+    own, own_cov = _own(rows)
+    mean, cov = _product(weight, weight_cov, own, own_cov)
     cells = len(seats) * _LEVELS
     unexplained = rows.score - rows.verdict @ weight
     direct, direct_cov = _update(
@@ -139,25 +140,26 @@ def _weights(rows: _Rows, seats: Sequence[Seat]) -> tuple[Floats, Floats]:
 
 def _own(rows: _Rows) -> tuple[Floats, Floats]:
     """By level: how much better a contribution is judged when it is strong."""
-    mean, variance = _OWN.copy(), np.full(_LEVELS, _OWN_SD**2)
+    precision, pull = np.zeros(_LEVELS), np.zeros(_LEVELS)
     for level in range(_LEVELS):
         these = rows.judged & (rows.level == level)
         toss, verdict = rows.toss[these].ravel(), rows.verdict[these].ravel()
-        spread = float(toss @ toss)
-        if spread > 0:
-            shown, noise = float(toss @ verdict) / spread, max(float(verdict.var()), 1e-4) / spread
-            trust = variance[level] / (variance[level] + noise)
-            mean[level] += trust * (shown - mean[level])
-            variance[level] *= 1 - trust
-    return mean, variance
+        if toss.any():
+            noise = max(float(verdict.var()), 1e-4)
+            precision[level] = float(toss @ toss) / noise
+            pull[level] = float(toss @ (verdict - toss * _OWN[level])) / noise
+    cov = np.linalg.inv(np.linalg.inv(_own_prior()) + np.diag(precision))
+    return _OWN + cov @ pull, cov
 
 
-def _product(weight: Floats, weight_cov: Floats, own: Floats, own_var: Floats) -> tuple[Floats, Floats]:
+def _own_prior() -> Floats:
+    return _OWN_SD**2 * (_OWN_ALIKE + (1 - _OWN_ALIKE) * np.eye(_LEVELS))
+
+
+def _product(weight: Floats, weight_cov: Floats, own: Floats, own_cov: Floats) -> tuple[Floats, Floats]:
     """Mean and covariance of weight x own, by seat and level, flattened; exact for independent Gaussians."""
-    second = np.outer(own, own) + np.diag(own_var)
-    return np.outer(weight, own).ravel(), np.kron(weight_cov, second) + np.kron(
-        np.outer(weight, weight), np.diag(own_var)
-    )
+    second = np.outer(own, own) + own_cov
+    return np.outer(weight, own).ravel(), np.kron(weight_cov, second) + np.kron(np.outer(weight, weight), own_cov)
 
 
 def _update(mean: Floats, cov: Floats, x: Floats, y: Floats) -> tuple[Floats, Floats]:
@@ -174,7 +176,7 @@ def _update(mean: Floats, cov: Floats, x: Floats, y: Floats) -> tuple[Floats, Fl
 
 def _prior(seats: Sequence[Seat]) -> tuple[Floats, Floats]:
     weight = np.array([_WEIGHT[place] for _, place in seats])
-    mean, cov = _product(weight, np.diag((weight * _DOUBT) ** 2), _OWN, np.full(_LEVELS, _OWN_SD**2))
+    mean, cov = _product(weight, np.diag((weight * _DOUBT) ** 2), _OWN, _own_prior())
     shape = (len(seats), _LEVELS)
     return mean.reshape(shape), np.diag(cov).reshape(shape) + _DIRECT_SD**2
 
