@@ -17,17 +17,15 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import quantiles
 from time import perf_counter
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from harness import report
-from harness.contestants import KEY, MODELS, ROOT
-from harness.machine import cores, describe
-from harness.native import Generator, Mock, build, write_bodies
-from harness.procs import Child, ProcError, free_port
+from harness.contestants import ROOT
+from harness.machine import describe
+from harness.pairs import Setting, by_turns, compared
 from levelhead.spend import Ledger, open_ledger
 from levelhead.testing import RedisServer
 from levelhead.types import NANOS_PER_USD, Budget, Scope
@@ -41,6 +39,7 @@ BUDGETS = (
     Budget("run", 1_000 * NANOS_PER_USD),
     Budget("slot", 1_000 * NANOS_PER_USD, "critic", "run"),
 )
+PACED = [{"scope": "key", "name": "bench", "usd": 1000, "per": "day"}, {"scope": "run", "usd": 1000}]
 
 
 async def timed(where: Path | str, scopes: Sequence[Scope]) -> dict[str, float]:
@@ -68,81 +67,6 @@ def in_process(folder: Path) -> dict[str, dict[str, float]]:
     return found
 
 
-def started(
-    folder: Path, name: str, budgets: list[dict[str, Any]], upstream: int, core: int | None
-) -> tuple[Child, int]:
-    """A proxy, its cache off."""
-    models = {
-        one["name"]: {
-            "tier": tier,
-            "wire": "openai",
-            "model": one["name"],
-            "base_url": f"http://127.0.0.1:{upstream}/v1",
-            "price": {"input": one["input"], "output": one["output"]},
-        }
-        for tier, one in MODELS.items()
-    }
-    config = {
-        "keys": [{"name": "bench", "key_env": "LEVELHEAD_BENCH_KEY"}],
-        "tiers": list(MODELS),
-        "models": models,
-        "budgets": budgets,
-        "cache": {"ttl_seconds": 0},
-        "state": {"url": f"sqlite:///{folder}/{name}.db"},
-    }
-    file = folder / f"{name}.yaml"
-    file.write_text(json.dumps(config))
-    port = free_port()
-    program = Path(sys.executable).with_name("levelhead")
-    argv = [program, "serve", "--config", file, "--port", str(port)]
-    child = Child(argv, log=folder / f"{name}.log", core=core, env={"LEVELHEAD_BENCH_KEY": KEY})
-    child.wait_ready(f"http://127.0.0.1:{port}/readyz")
-    return child, port
-
-
-def through_the_proxy(folder: Path, rounds: int, seconds: float) -> dict[str, list[tuple[float, float]]]:
-    """Requests per second, and CPU microseconds for one, of each round, with and without budgets."""
-    core, other = cores()
-    bodies = write_bodies(folder / "bodies.jsonl", "auto", stream=False)
-    generator = Generator(build("loadgen", ROOT / ".bench"), other)
-    budgets = [{"scope": "key", "name": "bench", "usd": 1000, "per": "day"}, {"scope": "run", "usd": 1000}]
-    found: dict[str, list[tuple[float, float]]] = {"with": [], "without": []}
-    with Mock(build("mock", ROOT / ".bench"), folder, other) as mock:
-        kinds = {"with": budgets, "without": []}
-        servers = {kind: started(folder, kind, some, mock.port, core) for kind, some in kinds.items()}
-        try:
-            for number in range(-1, rounds):  # the first one warms up
-                for kind in sorted(servers, reverse=bool(number % 2)):
-                    before = servers[kind][0].cpu()
-                    load = generator.run(
-                        servers[kind][1],
-                        bodies,
-                        conns=32,
-                        seconds=seconds,
-                        headers=(f"Authorization: Bearer {KEY}", "x-levelhead-run: r"),
-                    )
-                    if load.ok != load.sent:
-                        raise ProcError(f"{kind}: {load.ok} of {load.sent} answers are right: {load.complaint}")
-                    if number >= 0:
-                        found[kind].append((load.rps, (servers[kind][0].cpu() - before) / load.ok * 1e6))
-        finally:
-            for child, _ in servers.values():
-                child.stop()
-    return found
-
-
-def _compared(having: list[tuple[float, float]], lacking: list[tuple[float, float]]) -> str:
-    (rps, cpu), (rps_lacking, cpu_lacking) = (tuple(map(median, zip(*some, strict=True))) for some in (having, lacking))
-    pairs = list(zip(having, lacking, strict=True))
-    faster, leaner = sorted(a[0] / b[0] for a, b in pairs), sorted(b[1] / a[1] for a, b in pairs)
-    return (
-        f"Throughput at 32 connections with budgets is {median(faster):.3f} of that without ({faster[0]:.3f}.."
-        f"{faster[-1]:.3f} over {len(pairs)} rounds): {rps:,.0f} against {rps_lacking:,.0f} requests per second. "
-        f"By the CPU time of a request, which other work on the machine disturbs less, it is {median(leaner):.3f} "
-        f"({leaner[0]:.3f}..{leaner[-1]:.3f}): {cpu:,.0f} against {cpu_lacking:,.0f} us."
-    )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7, help="0: in process only")
@@ -153,12 +77,13 @@ def main() -> None:
     usable = os.sched_getaffinity(0)
     with tempfile.TemporaryDirectory(prefix="levelhead-budgets-") as place:
         alone = in_process(Path(place))
-        proxied = through_the_proxy(Path(place), wanted.rounds, wanted.seconds) if wanted.rounds else {}
+        settings = {"with": Setting({"budgets": PACED}), "without": Setting({"budgets": []})}
+        proxied = by_turns(Path(place), settings, wanted.rounds, wanted.seconds) if wanted.rounds else {}
     os.sched_setaffinity(0, usable)
     rows = [[name, f"{one['p50_us']:.1f}", f"{one['p99_us']:.1f}"] for name, one in alone.items()]
     shown = report.table(["reserve + settle", "p50, us", "p99, us"], rows)
     if proxied:
-        shown += "\n\n" + _compared(proxied["with"], proxied["without"])
+        shown += "\n\n" + compared(proxied["with"], proxied["without"], "budgets")
     print(shown)
     if not wanted.no_write:
         made = {"machine": describe().as_dict(), "in_process": alone, "rps_and_cpu_us": proxied}
