@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .auditing import Auditing, Auditor, hold_to
@@ -46,20 +47,18 @@ class House:
     learner: Learner | None
 
 
-def assemble(config: Config, *, clock: Callable[[], float] = time.time, checker: Checker | None = None) -> House:
+def assemble(
+    config: Config,
+    *,
+    clock: Callable[[], float] = time.time,
+    checker: Checker | None = None,
+    shared: Path | None = None,
+) -> House:
     """Builds every room, opens ledger and cache, but no connection. Raises `ConfigError`, `ArtefactError`.
 
-    `checker`: the user's own check of drafts, see `check.own`.
+    `checker`: the user's own check of drafts, see `check.own`. `shared`: a directory of the workers of one server.
     """
-    ledger = open_ledger(
-        (*config.budgets(), *config.audit_budgets()),
-        config.state_store,
-        password=config.secret(config.state.password_env),
-        simulated=config.simulated,
-        clock=clock,
-        on_overrun=lambda nanos: metrics.overran(nanos / NANOS_PER_USD),
-        on_trouble=lambda: metrics.ledger_failed(),
-    )
+    ledger = _ledger(config, clock, lambda: metrics)
     pacer = Pacer(config.budgets(), tuple(config.models), ledger.windows, clock)
     quality = _quality(config)
     journal = _journal(config, clock, lambda rows: metrics.log_lost(rows))
@@ -91,7 +90,8 @@ def assemble(config: Config, *, clock: Callable[[], float] = time.time, checker:
     metrics = _metrics(config, rooms, ledger, losses)
     cache = _cache(config, metrics)
     observer = Fanout(metrics, RequestLog(), *(one for one in (pacer, journal) if one))
-    rooms = replace(rooms, ledger=ledger, cache=cache, observer=observer)
+    conversations = Conversations(shared / "conversations.db") if shared is not None else rooms.conversations
+    rooms = replace(rooms, ledger=ledger, cache=cache, observer=observer, conversations=conversations)
     if learner is not None and config.audit_budgets():
         rooms = replace(rooms, auditor=_auditor(config, rooms, ledger, learner, metrics))
     return House(Pipeline(rooms), metrics, learner)
@@ -102,6 +102,20 @@ def _quality(config: Config) -> QualityModel:
     quality = load_quality_model()
     quality.heed({key: known for key, known in probed(config.teams_store).items() if key[0] in config.models})
     return quality
+
+
+def _ledger(
+    config: Config, clock: Callable[[], float], metrics: Callable[[], PrometheusObserver]
+) -> Ledger | Unlimited:
+    return open_ledger(
+        (*config.budgets(), *config.audit_budgets()),
+        config.state_store,
+        password=config.secret(config.state.password_env),
+        simulated=config.simulated,
+        clock=clock,
+        on_overrun=lambda nanos: metrics().overran(nanos / NANOS_PER_USD),
+        on_trouble=lambda: metrics().ledger_failed(),
+    )
 
 
 def _metrics(config: Config, rooms: Rooms, ledger: Ledger | Unlimited, losses: Losses) -> PrometheusObserver:

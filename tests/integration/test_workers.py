@@ -112,3 +112,18 @@ def test_a_worker_that_dies(crew: Proxy, client: Client) -> None:
     eventually(lambda: not list(folder.glob(f"gauge_live*_{dead}.db")), "what it said about now is gone")
     assert crew.metric("requests_total", outcome="refused") == refused
     assert client.send("POST", "/v1/explain", chat_body("hello", {})).status == 200
+
+
+def test_a_conversation_goes_on_with_whichever_worker(
+    running_vendors: Vendors, vendors: Vendors, tmp_path: Path
+) -> None:
+    """`previous_response_id`, each turn over a connection of its own."""
+    vendors.openai.answer = lambda body: Reply(text=f"{len(body['messages'])} so far", usage=Usage(input=1, output=1))
+    last: dict[str, str] = {}
+    with Proxy(tmp_path, running_vendors, keys={}, workers=2) as proxy:
+        for turn in range(12):
+            asked = {"model": "gpt-mini", "input": f"and {turn}?", **last}
+            said = proxy.client(None).send("POST", "/v1/responses", asked)
+            assert said.status == 200, said.raw
+            assert said.body["output"][-1]["content"][0]["text"] == f"{2 * turn + 1} so far"
+            last = {"previous_response_id": said.body["id"]}

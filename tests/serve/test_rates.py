@@ -1,19 +1,19 @@
 """A key's rate over several processes."""
 
-import os
 import subprocess
 import sys
 
 import pytest
 
 from levelhead.errors import RateLimited
-from levelhead.serve.rates import VARIABLE, Bucket, buckets
+from levelhead.serve.rates import Bucket, buckets
 
 PROGRAM = """
-import time
+import sys
+from pathlib import Path
 from levelhead.errors import RateLimited
 from levelhead.serve.rates import buckets
-mine = buckets([("other", 5), ("team", 120)], clock=lambda: 1000.0)["team"]
+mine = buckets([("other", 5), ("team", 120)], Path(sys.argv[1]), lambda: 1000.0)["team"]
 print("ready", flush=True)
 input()
 let_in = 0
@@ -29,8 +29,7 @@ print(let_in)
 
 def test_workers_share_a_minute_s_requests(tmp_path):
     said = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    environment = os.environ | {VARIABLE: str(tmp_path / "rates")}
-    workers = [subprocess.Popen([sys.executable, "-c", PROGRAM], env=environment, **said) for _ in range(4)]
+    workers = [subprocess.Popen([sys.executable, "-c", PROGRAM, str(tmp_path)], **said) for _ in range(4)]
     for worker in workers:
         assert worker.stdout.readline() == "ready\n"
     for worker in workers:
@@ -40,13 +39,12 @@ def test_workers_share_a_minute_s_requests(tmp_path):
     assert sum(let_in) == 120
 
 
-def test_a_worker_that_starts_later_finds_what_was_used(tmp_path, monkeypatch):
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "rates"))
-    first = buckets([("a", 2), ("b", 1)], clock=lambda: 5.0)
+def test_a_worker_that_starts_later_finds_what_was_used(tmp_path):
+    first = buckets([("a", 2), ("b", 1)], tmp_path, lambda: 5.0)
     first["a"].take()
     first["b"].take()
     now = [5.0]
-    second = buckets([("a", 2), ("b", 1)], clock=lambda: now[0])
+    second = buckets([("a", 2), ("b", 1)], tmp_path, lambda: now[0])
     second["a"].take()
     for name in ("a", "b"):
         with pytest.raises(RateLimited):
@@ -58,8 +56,7 @@ def test_a_worker_that_starts_later_finds_what_was_used(tmp_path, monkeypatch):
     assert refused.value.retry_after == pytest.approx(60)
 
 
-def test_alone_it_is_its_own(monkeypatch):
-    monkeypatch.delenv(VARIABLE, raising=False)
+def test_alone_it_is_its_own():
     now = [0.0]
     bucket = Bucket(3, lambda: now[0])
     for _ in range(3):

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..config import ApiKey, is_loopback
@@ -31,6 +32,8 @@ def _digest(secret: str) -> bytes:
 class Access:
     """Authenticates requests. Keys are kept as SHA-256 digests: looking one up leaks nothing about another.
 
+    `shared`: a directory of the workers of one server, in which they count a key's requests together.
+
     Without keys the proxy is open to this machine alone: then a request must name a loopback `Host`, carry no foreign
     `Origin` and send JSON, so that no web page and no rebound DNS name can spend the owner's money.
     """
@@ -41,13 +44,14 @@ class Access:
         *,
         admin: Secret | None = None,
         metrics: Secret | None = None,
+        shared: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._keys = {_digest(known.secret.reveal()): known.key for known in keys}
         self._admin = _digest(admin.reveal()) if admin else None
         self._metrics = _digest(metrics.reveal()) if metrics else None
         limited = [(k.name, k.requests_per_minute) for k in self._keys.values() if k.requests_per_minute is not None]
-        self._buckets = buckets(limited, clock)
+        self._buckets = buckets(limited, shared, clock)
         self._open_key = Key("local")
         self.open = not keys
 

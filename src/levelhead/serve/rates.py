@@ -13,7 +13,6 @@ from pathlib import Path
 
 from ..errors import RateLimited
 
-VARIABLE = "LEVELHEAD_RATES"  # a file of this server's own, set by the parent of its workers
 _FIELDS = 2  # how many tokens are missing, and when that was counted
 _BYTES = 8 * _FIELDS
 
@@ -49,14 +48,15 @@ class Bucket:
             raise RateLimited("Too many requests with this key.", retry_after=beyond / self._rate)
 
 
-def buckets(limits: Sequence[tuple[str, int]], clock: Callable[[], float] = time.monotonic) -> dict[str, Bucket]:
-    """One for each (key, requests per minute); shared where the parent of several workers has named a file."""
-    path = os.environ.get(VARIABLE)
-    if path is None or not limits:
+def buckets(
+    limits: Sequence[tuple[str, int]], shared: Path | None = None, clock: Callable[[], float] = time.monotonic
+) -> dict[str, Bucket]:
+    """One for each (key, requests per minute). `shared`: a directory of the workers that count together."""
+    if shared is None or not limits:
         return {name: Bucket(per_minute, clock) for name, per_minute in limits}
-    shared = _Shared(Path(path), len(limits))
+    ours = _Shared(shared / "rates", len(limits))
     return {
-        name: Bucket(per_minute, clock, state=shared.state(at), lock=shared.lock(at))
+        name: Bucket(per_minute, clock, state=ours.state(at), lock=ours.lock(at))
         for at, (name, per_minute) in enumerate(limits)
     }
 

@@ -23,12 +23,12 @@ from uvicorn.supervisors.multiprocess import Process
 from ..config import VARIABLE, Config, load
 from ..errors import ConfigError, LevelheadError
 from ..observe import configure_logging, prepare_multiprocess, worker_exited
-from . import rates
 from .access import Access
 from .app import App
 from .gate import Bounds, Gate
 from .protocol import HttpProtocol
 
+SHARED = "LEVELHEAD_SHARED_DIR"  # a directory of this server's own; its parent sets it for several workers
 LOG_LEVEL = "LEVELHEAD_LOG"  # "info" writes a line for each request
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 CLOSE_SECONDS = 2  # for connections to close after the drain
@@ -52,9 +52,11 @@ def run(config: Config, *, host: str, port: int, workers: int = 1, file: Path | 
     if workers == 1:
         _Server(_settings(create_app(config), config), url).run([listener])
         return
-    with tempfile.TemporaryDirectory(prefix="levelhead-metrics-") as directory:
-        prepare_multiprocess(Path(directory))
-        os.environ[rates.VARIABLE] = str(Path(directory) / "rates")
+    with tempfile.TemporaryDirectory(prefix="levelhead-") as directory:
+        prepare_multiprocess(Path(directory, "metrics"))
+        shared = Path(directory, "shared")
+        shared.mkdir(mode=0o700)
+        os.environ[SHARED] = str(shared)
         if file is not None:
             os.environ[VARIABLE] = str(file.absolute())
         settings = _settings("levelhead.serve.server:worker", config, workers=workers)
@@ -69,11 +71,13 @@ def create_app(config: Config) -> App:
     """The application for a configuration, as `protocol.HttpProtocol` serves it."""
     from ..assemble import assemble  # after prepare_multiprocess: it imports prometheus_client
 
-    house = assemble(config)
+    shared = Path(os.environ[SHARED]) if SHARED in os.environ else None
+    house = assemble(config, shared=shared)
     access = Access(
         config.keys(),
         admin=config.secret(config.server.admin_key_env),
         metrics=config.secret(config.server.metrics_token_env),
+        shared=shared,
     )
     limits = config.limits
     gate = Gate(Bounds(limits.in_flight, limits.in_flight_per_key, limits.waiting, limits.wait))
