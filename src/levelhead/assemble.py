@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .auditing import Auditing, Auditor, hold_to
-from .cache import Conversations, DiskTier, MemoryTier, TieredCache
+from .cache import Conversations, MemoryTier, TieredCache
 from .check import FEATURES, PRIOR, Checker, HttpChecker
 from .config import Config, ModelEntry
 from .deciding import Decider, Learned
@@ -259,6 +259,8 @@ def _cache(config: Config, metrics: PrometheusObserver) -> ResponseCache | None:
         return None
     disk = None
     if settings.max_bytes > 0:
+        from .cache import DiskTier
+
         disk = DiskTier(
             config.cache_directory,
             ttl_seconds=settings.ttl_seconds,

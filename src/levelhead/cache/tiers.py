@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
-from .disk import DiskTier
 from .memory import MemoryTier
+
+if TYPE_CHECKING:
+    from .disk import DiskTier
 
 
 class TieredCache:
