@@ -15,6 +15,8 @@ from .store import KEPT_DECISIONS, KEPT_SECONDS, Row
 SCHEMA = 1
 _BUSY_SECONDS = 10.0
 _PAGE = 1_000  # rows in memory at a time
+_ROWS = 32  # in one statement: for each the interpreter's lock changes hands with a busy event loop
+_INSERT = "INSERT OR IGNORE INTO decisions (id, at, key, doc) VALUES "
 _PRUNE_ROWS = 5_000  # written between two looks at what is too old
 _TABLES = """
 CREATE TABLE IF NOT EXISTS decisions (
@@ -58,10 +60,10 @@ class SqliteJournal:
 
     def write(self, rows: Sequence[Row]) -> None:
         with self._writing():
-            self._db.executemany(
-                "INSERT OR IGNORE INTO decisions (id, at, key, doc) VALUES (?, ?, ?, ?)",
-                [(row.id, row.at, row.key, row.doc) for row in rows],
-            )
+            for at in range(0, len(rows), _ROWS):
+                some = rows[at : at + _ROWS]
+                values = [cell for row in some for cell in (row.id, row.at, row.key, row.doc)]
+                self._db.execute(_INSERT + ", ".join(["(?, ?, ?, ?)"] * len(some)), values)
             self._unpruned += len(rows)
             if self._unpruned >= _PRUNE_ROWS:
                 self._unpruned = 0
