@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import re
@@ -22,9 +23,10 @@ from levelhead.assemble import policy_of, rooms_of
 from levelhead.cli import main
 from levelhead.config import load
 from levelhead.difficulty import load_quality_model
+from levelhead.observe.journal import open_journal
 from levelhead.policy.certificate import Certificate, save
 from levelhead.testing import Refusal, Reply
-from levelhead.types import Usage
+from levelhead.types import Audited, Level, Usage, Verdict
 
 from .conftest import PAIR
 from .house import VENDOR_KEYS, Proxy, Vendors, eventually
@@ -83,6 +85,20 @@ def certify(folder: Path, vendors: Vendors) -> None:
     direct = Certificate(policy, "direct", *terms, 0.011, 0.031, 0.6, "betting")
     drafted = Certificate(policy, "cascade", *terms, 0.012, 0.022, 0.6, "betting")
     save([direct, drafted], folder / "certificates.json")
+    asyncio.run(audit(folder / "state.db", policy))
+
+
+async def audit(state: Path, policy: str) -> None:
+    """As audits left them before the last restart: critics' answers, half of them worse than the strong tier's."""
+    journal = open_journal(state)
+    for at in range(40):
+        known = Audited(
+            "efficient", "direct", 0.9, 0.02, float(at % 2), 1.0, "claude-sonnet", 1.0, 0.9, "gpt-mini", certifies=True,
+            served_first=True, policy=policy, cost_usd=0.01,
+        )  # fmt: skip
+        said = (f"dec_{at}", "team", "critic", "deepseek-flash", Level.L2, -1.0, 0.9, (), float(at % 2), "audit", 0.0)
+        await journal.judge(Verdict(*said, known))
+    await journal.aclose()
 
 
 @contextmanager
@@ -185,7 +201,9 @@ def test_what_the_panels_say_is_true(prometheus: Prometheus) -> None:
     spent, baseline = (prometheus.sum(f"levelhead_{name}_usd_total") for name in ("cost", "baseline_cost"))
     assert 0 < spent < baseline
     assert shown("Saved") == pytest.approx(1 - spent / baseline, rel=0.05)
-    assert shown("Quality loss, upper bound") == 0.031
+    assert (
+        shown("Quality loss, upper bound") == prometheus.sum('levelhead_quality_loss{slot="all",bound="upper"}') > 0.5
+    )
 
 
 def selectors(query: str) -> set[str]:

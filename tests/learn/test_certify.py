@@ -142,3 +142,17 @@ def test_the_same_traffic_keeps_its_certificate():
         watch.verdict(Paired(0.9, 0.0, 1.0, forced=True))
         kept += watch.certificate.valid
     assert kept >= 18
+
+
+def test_a_stream_is_certified_by_a_test_that_may_be_repeated():
+    verdicts = drawn(np.random.default_rng(11), 4_000, lost=0.005, propensity=0.02)
+    first = next(
+        n
+        for n in range(100, 4_001, 100)
+        if isinstance(certify(verdicts[:n], GOAL, policy="p", stream=True), Certificate)
+    )
+    assert 200 <= first <= 2_500
+    found = certify(verdicts, GOAL, policy="p", stream=True)
+    assert isinstance(found, Certificate)
+    assert (found.method, found.n) == ("anytime", 4_000)
+    assert found.estimate < found.upper <= 0.02

@@ -6,6 +6,7 @@ import pytest
 from levelhead.observe.report import Figures, page
 from levelhead.observe.report.estimates import Quality, Shadowed, student
 from levelhead.observe.report.page import usd
+from levelhead.types import Audited, Level, Verdict
 
 
 def shadowed(session, cost, routed):
@@ -92,3 +93,34 @@ def test_names_are_escaped():
 )
 def test_money_has_cents_at_least(amount, said):
     assert usd(amount) == said
+
+
+def audited(at, path, efficient, strong, certifies=True, slot="critic"):
+    audit = Audited(
+        path, "direct", 0.5, 0.02, efficient, strong, "m", 1.0, 0.9, "j", certifies, served_first=True, policy="p",
+        cost_usd=0.01,
+    )  # fmt: skip
+    score = efficient if path == "efficient" else strong
+    return Verdict(f"dec_{at}", "k", slot, "fast", Level.L2, -1.0, 0.7, (), score, "audit", 1.0, audit)
+
+
+def test_what_audits_found_stands_with_its_interval():
+    figures = Figures(["critic"], {"fast": "efficient"}, 0.95)
+    assert figures.told()["loss"] is None
+    outcomes = [("efficient", 1.0, 1.0)] * 70 + [("efficient", 0.0, 1.0)] * 10 + [("strong", 0.0, 1.0)] * 20
+    for at, (path, efficient, strong) in enumerate(outcomes):
+        figures.judged(audited(at, path, efficient, strong, slot="critic" if at % 2 else "unheard-of"))
+    figures.judged(audited(1_000, "efficient", 0.0, 1.0, certifies=False))
+    told = figures.told()
+    loss = told["loss"]
+    assert (loss["served"]["audits"], loss["served"]["loss"]) == (100, pytest.approx(0.1))
+    assert 0 < loss["served"]["lower"] < 0.1 < loss["served"]["upper"] < 0.3
+    assert loss["all_efficient"]["loss"] == pytest.approx(0.3)
+    assert [(one["slot"], one["level"], one["audits"]) for one in loss["by"]] == [
+        ("critic", "L2", 50), ("critic", "all", 50), ("other", "L2", 50), ("other", "all", 50),
+    ]  # fmt: skip
+    assert (loss["by_relatives"], loss["cost_usd"]) == (1, pytest.approx(1.01))
+    assert told["quality"]["efficient"]["answers"] == 100
+    shown = page(told)
+    assert "<b>+10.0%</b>" in shown
+    assert "1 more were graded by a judge of the family" in shown

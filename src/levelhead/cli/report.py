@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .logged import opened, verdicts, watched
 from .options import ConfigOption, JsonOption, print_json, table, usd
 
 if TYPE_CHECKING:
     from ..config import Config
-    from ..observe.journal import JournalStore
-    from ..types import Verdict
-
-T = TypeVar("T")
-_PAGE = 1_000  # verdicts
 
 
 def report(
@@ -61,10 +55,10 @@ def _figures(config: Config, since: float) -> dict[str, Any]:
     tiers = {name: model.tier for name, model in config.models.items()}
     figures = Figures(config.slots(), tiers, config.goal().confidence)
     password = config.secret(config.state.password_env)
-    with closing(_opened(config)) as store:
-        for doc in _watched(store.decisions(since, None, KEPT_DECISIONS), "decisions"):
+    with closing(opened(config)) as store:
+        for doc in watched(store.decisions(since, None, KEPT_DECISIONS), "decisions"):
             figures.add(orjson.loads(doc))
-        for verdict in _watched(_verdicts(store, since), "verdicts"):
+        for verdict in watched(verdicts(store, since), "verdicts"):
             figures.judged(verdict)
     balances = stored_balances(
         config.state_store,
@@ -74,46 +68,6 @@ def _figures(config: Config, since: float) -> dict[str, Any]:
         simulated=config.simulated,
     )
     return figures.told([as_json(balance) for balance in balances], simulated=config.simulated)
-
-
-def _opened(config: Config) -> JournalStore:
-    from ..errors import ConfigError
-    from ..observe.journal import journal_file, open_store
-    from ..spend.redis import connect
-
-    where = config.state_store
-    if isinstance(where, Path) and not journal_file(where).exists():
-        raise ConfigError(f"No decision log at {journal_file(where)}: nothing was served with this configuration.")
-    return open_store(
-        where, password=config.secret(config.state.password_env), simulated=config.simulated, connect=connect
-    )
-
-
-def _verdicts(store: JournalStore, since: float) -> Iterator[Verdict]:
-    import orjson
-
-    from ..observe.journal import verdict_from
-
-    place = 0
-    while page := store.verdicts(place, _PAGE):
-        place = page[-1][0]
-        for _, doc in page:
-            verdict = verdict_from(orjson.loads(doc))
-            if verdict.at >= since:
-                yield verdict
-
-
-def _watched(rows: Iterable[T], what: str) -> Iterator[T]:
-    """With a count on the terminal, where there is one to see it."""
-    if not sys.stderr.isatty():
-        yield from rows
-        return
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn
-
-    columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} {task.description}"))
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        yield from progress.track(rows, description=what, total=None)
 
 
 def _show(found: dict[str, Any], out: Path | None) -> None:
@@ -126,6 +80,9 @@ def _show(found: dict[str, Any], out: Path | None) -> None:
     ]
     for tier, one in found["quality"].items():
         rows.append((f"quality, {tier}", f"{one['score']:.3f} ({one['lower']:.3f} to {one['upper']:.3f})"))
+    if (loss := (found["loss"] or {}).get("served")) is not None:
+        bounds = f"{loss['lower']:+.1%} to {loss['upper']:+.1%}"
+        rows.append(("quality lost", f"{loss['loss']:+.1%} ({bounds}), by {loss['audits']:,} audits"))
     if (shadow := found["shadow"]) is not None:
         bounds = shadow["bounds"]
         said = "" if bounds is None else f" ({bounds[0]:.1%} to {bounds[1]:.1%})"

@@ -46,31 +46,39 @@ def certify(
     slot: str = WHOLE,
     domain: str = WHOLE,
     delta: float | None = None,
+    stream: bool = False,
 ) -> Certificate | Refusal:
-    """One cell. `delta`: its share of the error (None: all of it, 1 - `goal.confidence`)."""
+    """One cell. `delta`: its share of the error (None: all of it, 1 - `goal.confidence`).
+
+    `stream`: there will be more verdicts, and certifying again then must be allowed (see `stats.audited`).
+    """
     level = 1 - goal.confidence if delta is None else delta
     counted = [verdict for verdict in verdicts if not verdict.forced]
     forced = len(verdicts) - len(counted)
     trust, losses = _arrays(counted)
-    threshold, found = lowest_threshold(trust, losses, goal.max_quality_loss, level)
+    chances = np.array([verdict.propensity for verdict in counted], dtype=np.float64) if stream else None
+    threshold, found = lowest_threshold(trust, losses, goal.max_quality_loss, level, chances)
     if threshold is None:
         return Refusal(slot, domain, len(counted), forced, _why_not(len(counted), goal))
     served = trust >= threshold
     kept = np.where(served, losses, 0.0)
+    upper = min(loss_upper(kept, level, chances=chances), goal.max_quality_loss)
     return Certificate(
         policy, path, slot, domain, threshold, goal.max_quality_loss, goal.confidence, len(counted),
-        found.estimate, min(loss_upper(kept, level), goal.max_quality_loss), float(served.mean()), found.method, forced,
+        found.estimate, upper, float(served.mean()), found.method, forced,
     )  # fmt: skip
 
 
-def lowest_threshold(trust: Floats, losses: Floats, bound: float, delta: float) -> tuple[float | None, Tested]:
+def lowest_threshold(
+    trust: Floats, losses: Floats, bound: float, delta: float, chances: Floats | None = None
+) -> tuple[float | None, Tested]:
     """The lowest threshold that passes before one fails, with its test; None where nothing would be served by it."""
     found, lowest, served_before = Tested(False, float("nan"), losses.size, "none"), None, -1
     for threshold in THRESHOLDS:
         served = trust >= threshold
         count = int(served.sum())
         if count != served_before:  # else it is the same hypothesis
-            tested = loss_below(np.where(served, losses, 0.0), bound, delta)
+            tested = loss_below(np.where(served, losses, 0.0), bound, delta, chances=chances)
             if not tested.passed:
                 break
             found, served_before = tested, count
@@ -79,7 +87,7 @@ def lowest_threshold(trust: Floats, losses: Floats, bound: float, delta: float) 
 
 
 def certify_cells(
-    verdicts: Iterable[Paired], goal: Goal, *, policy: str, path: Route = "cascade"
+    verdicts: Iterable[Paired], goal: Goal, *, policy: str, path: Route = "cascade", stream: bool = False
 ) -> list[Certificate | Refusal]:
     """Each slot x domain with `LEAST` verdicts by itself, the rest of a slot at the slot, what is left at the whole.
 
@@ -88,7 +96,7 @@ def certify_cells(
     cells = _cells(verdicts)
     share = (1 - goal.confidence) / max(len(cells), 1)
     return [
-        certify(found, goal, policy=policy, path=path, slot=slot, domain=domain, delta=share)
+        certify(found, goal, policy=policy, path=path, slot=slot, domain=domain, delta=share, stream=stream)
         for (slot, domain), found in cells.items()
     ]
 

@@ -313,9 +313,9 @@ class PrometheusObserver:
         build = GaugeMetricFamily("levelhead_build_info", "The running version", labels=("version",))
         build.add_metric((__version__,), 1)
         self._look_at_breakers()
-        loss = self._quality_loss()
+        told: list[Metric] = [build, self._quality_loss(), self._certified()]
         if self._balances is None:
-            return [build, loss]
+            return told
         budget = GaugeMetricFamily("levelhead_budget_usd", "Budgets in USD", labels=("scope", "kind"))
         try:
             for scope, sums in self._labels.budgets(self._balances()).items():
@@ -323,7 +323,24 @@ class PrometheusObserver:
                     budget.add_metric((scope, kind), usd)
         except Exception:  # a ledger out of reach must not take the page with it
             self._complain("budgets could not be read")
-        return [build, loss, budget]
+        return [*told, budget]
+
+    def _certified(self) -> GaugeMetricFamily:
+        told = GaugeMetricFamily(
+            "levelhead_certified",
+            "1 where a certificate is in force, 0 where it was withdrawn",
+            labels=("slot", "level"),
+        )
+        valid: dict[tuple[str, str], bool] = {}  # a slot may be certified both direct and with drafts
+        for one in self._certificates() if self._certificates is not None else ():
+            at = self._cell(one)
+            valid[at] = valid.get(at, False) or one.valid
+        for at, holds in valid.items():
+            told.add_metric(at, float(holds))
+        return told
+
+    def _cell(self, one: Certified) -> tuple[str, str]:
+        return self._labels.slot(one.slot) if one.slot else ALL, one.domain or ALL
 
     def _quality_loss(self) -> GaugeMetricFamily:
         """Of each slot and level that a certificate in force or audits speak of: by the one with more verdicts."""
@@ -334,7 +351,7 @@ class PrometheusObserver:
         )
         worst: dict[tuple[str, str], Certified] = {}  # a slot may be certified both direct and with drafts
         for one in self._certificates() if self._certificates is not None else ():
-            at = self._labels.slot(one.slot) if one.slot else ALL, one.domain or ALL
+            at = self._cell(one)
             if one.valid and (at not in worst or one.upper > worst[at].upper):
                 worst[at] = one
         for measured in self._losses() if self._losses is not None else ():

@@ -36,6 +36,7 @@ class Paired:
     slot: str = WHOLE
     domain: str = WHOLE
     forced: bool = False
+    propensity: float = 1.0  # the chance with which it was judged, where a lot decided that
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,9 @@ def paired_of(verdict: Verdict, slots: Collection[str]) -> tuple[Route, Paired] 
     if audit is None or not audit.certifies or not audit.route:
         return None
     slot = verdict.slot if verdict.slot in slots and verdict.slot else WHOLE
-    return audit.route, Paired(audit.trust, audit.efficient, audit.strong, slot, verdict.level.name)
+    return audit.route, Paired(
+        audit.trust, audit.efficient, audit.strong, slot, verdict.level.name, False, audit.propensity
+    )
 
 
 def trust_of(uplift: float) -> float:

@@ -46,24 +46,40 @@ class AuditedLoss:
         self._seen: dict[tuple[float, float], int] = {}
         self.n = 0
 
-    def add(self, loss: float, propensity: float) -> None:
-        """Raises `ValueError` for a loss outside [-1, 1] or a propensity outside (0, 1]."""
+    @classmethod
+    def of(cls, losses: Floats, propensities: Floats) -> AuditedLoss:
+        """Of two arrays of one length. Raises as `add` does."""
+        found = cls(float(propensities[0]) if propensities.size else None)
+        pairs, counts = np.unique(np.column_stack((losses, propensities)), axis=0, return_counts=True)
+        for (loss, propensity), count in zip(pairs.tolist(), counts.tolist(), strict=True):
+            found.add(loss, propensity, count)
+        return found
+
+    def add(self, loss: float, propensity: float, count: int = 1) -> None:
+        """`count` of them. Raises `ValueError` for a loss outside [-1, 1] or a propensity outside (0, 1]."""
         if not -1 <= loss <= 1:
             raise ValueError(f"a loss of {loss} is not in [-1, 1]")
         if not 0 < propensity <= 1:
             raise ValueError(f"a propensity of {propensity} is not in (0, 1]")
         if self._least is None:
             self._least = propensity
-        self._seen[loss, propensity] = self._seen.get((loss, propensity), 0) + 1
-        self.n += 1
+        self._seen[loss, propensity] = self._seen.get((loss, propensity), 0) + count
+        self.n += count
+
+    @property
+    def estimate(self) -> float:
+        """Of the mean; NaN without audits."""
+        if not self.n:
+            return float("nan")
+        losses, weights, counts = self._arrays()
+        return float((weights * counts) @ losses) / float(weights @ counts)
 
     def told(self, delta: float) -> Bounded:
         """Each bound is wrong, ever, with probability at most `delta`. Without audits they are -1 and 1."""
         if not self.n:
             return Bounded(float("nan"), -1.0, 1.0, float("nan"), 0)
         losses, weights, counts = self._arrays()
-        total = float(weights @ counts)
-        estimate = float((weights * counts) @ losses) / total
+        total, estimate = float(weights @ counts), self.estimate
         spread = sqrt(float((weights**2 * counts) @ (losses - estimate) ** 2)) / total
         upper = _upper(losses, weights, counts, delta, estimate)
         lower = -_upper(-losses, weights, counts, delta, -estimate)

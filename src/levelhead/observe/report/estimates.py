@@ -1,13 +1,15 @@
-"""The two estimates of a report, with their intervals."""
+"""The estimates of a report, with their intervals."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import sqrt
 from statistics import NormalDist
 from typing import Any
 
-from ...stats import MeanSequence
+from ...stats import AuditedLoss, Bounded, MeanSequence
+from ...types import Verdict
+from ..losses import ALL, Losses
 
 LEAST_CONVERSATIONS = 5  # below, a spread says nothing
 
@@ -37,6 +39,51 @@ class Quality:
             "lower": min(known.lower, known.estimate),
             "upper": max(known.upper, known.estimate),
         }
+
+
+class Audits:
+    """What audits measured: the loss of what was served against always-strong, and of all-efficient beside it.
+
+    Weighted by the chances with which requests were audited; intervals are two-sided and anytime-valid.
+    """
+
+    def __init__(self, slots: Collection[str], confidence: float) -> None:
+        self._delta = (1 - confidence) / 2
+        self._served = Losses(slots, None, self._delta)
+        self._efficient = AuditedLoss()
+        self._relatives = 0
+        self._cost = 0.0
+
+    def add(self, verdict: Verdict) -> None:
+        audit = verdict.audit
+        assert audit is not None
+        self._cost += audit.cost_usd
+        if audit.certifies:
+            self._served.add(verdict)
+            self._efficient.add(audit.strong - audit.efficient, audit.propensity)
+        else:
+            self._relatives += 1
+
+    def told(self) -> dict[str, Any] | None:
+        """None: nothing was audited."""
+        if not self._efficient.n and not self._relatives:
+            return None
+        found = {(one.slot, one.level): one.found for one in self._served.measured()}
+        return {
+            "cost_usd": self._cost,
+            "by_relatives": self._relatives,
+            "served": _bounds(found[ALL, ALL]) if found else None,
+            "all_efficient": _bounds(self._efficient.told(self._delta)) if found else None,
+            "by": [
+                {"slot": slot, "level": level, **_bounds(one)}
+                for (slot, level), one in sorted(found.items())
+                if slot != ALL
+            ],
+        }
+
+
+def _bounds(found: Bounded) -> dict[str, Any]:
+    return {"audits": found.n, "loss": found.estimate, "lower": found.lower, "upper": found.upper}
 
 
 class Shadowed:

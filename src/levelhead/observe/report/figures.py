@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ...types import Verdict
-from .estimates import Quality, Shadowed
+from .estimates import Audits, Quality, Shadowed
 
 Cell = tuple[str, str, str]
 
@@ -54,6 +54,7 @@ class Figures:
         self._excess = 0.0
         self._quality: dict[str, Quality] = {}
         self._shadow = Shadowed()
+        self._audits = Audits(slots, confidence)
         self._first, self._last = float("inf"), float("-inf")
 
     def add(self, row: Mapping[str, Any]) -> None:
@@ -72,6 +73,10 @@ class Figures:
             self._shadow.add(row)
 
     def judged(self, verdict: Verdict) -> None:
+        if verdict.audit is not None:
+            self._audits.add(verdict)
+            if not verdict.audit.certifies:
+                return  # a judge may favour its family
         tier = self._tiers.get(verdict.model, "no longer configured")
         self._quality.setdefault(tier, Quality()).add(verdict.decision_id, verdict.score)
 
@@ -92,6 +97,7 @@ class Figures:
             "by": [{"slot": s, "level": level, "tier": tier, **t.told()} for (s, level, tier), t in cells],
             "confidence": self._confidence,
             "quality": {tier: known.told(self._confidence) for tier, known in sorted(self._quality.items())},
+            "loss": self._audits.told(),
             "shadow": self._shadow.told(self._confidence),
             "budgets": [dict(budget) for budget in budgets],
             "method": list(METHOD),
@@ -110,6 +116,9 @@ METHOD = (
     "Quality is the mean of the verdicts that were given on each tier's answers, with an anytime-valid betting "
     "interval: it speaks for the answers that were judged, and tiers get different tasks, so their difference is not "
     "the loss.",
+    "Quality lost is what audits found: of a random sample of both paths, the grade of the strong tier's answer less "
+    "that of the efficient one's where routing chose that one, and nothing elsewhere, weighted by the chance of being "
+    "sampled, with anytime-valid bounds.",
     "What shadow mode would have saved is priced at the tokens that were served; its interval takes conversations as "
     "the sample, its bounds also allow the other model's answers to be twice as long, and quality there is a "
     "prediction.",

@@ -43,7 +43,7 @@ svg{display:block;width:100%;max-width:32rem;height:auto;margin:.5rem 0}svg text
 
 def page(report: Mapping[str, Any]) -> str:
     """`report` is what `Figures.told` gives."""
-    sections = (_summary, _days, _cells, _quality, _shadow, _budgets, _method)
+    sections = (_summary, _days, _cells, _quality, _loss, _shadow, _budgets, _method)
     return _HEAD + "\n".join(part for section in sections for part in section(report)) + "\n</main></body></html>\n"
 
 
@@ -57,6 +57,10 @@ def usd(amount: float) -> str:
 
 def share(part: float) -> str:
     return f"{part:.1%}"
+
+
+def signed(loss: float) -> str:
+    return f"{loss:+.1%}"
 
 
 def _summary(report: Mapping[str, Any]) -> Iterator[str]:
@@ -130,6 +134,31 @@ def _quality(report: Mapping[str, Any]) -> Iterator[str]:
         for tier, one in found.items()
     ]
     yield _table(("tier", "answers judged", "mean", f"{sure} interval"), rows, names=1)
+
+
+def _loss(report: Mapping[str, Any]) -> Iterator[str]:
+    found = report["loss"]
+    if found is None:
+        return
+    yield "<h2>Quality lost by routing, against always-strong</h2>"
+    served, efficient, sure = found["served"], found["all_efficient"], _sure(report)
+    if served is not None:
+        yield (
+            f"<p>By {served['audits']:,} audits of a random sample: <b>{signed(served['loss'])}</b> of the best grade"
+            f" ({sure} interval {signed(served['lower'])} to {signed(served['upper'])}). Had everything gone to the"
+            f" efficient tier: {signed(efficient['loss'])} ({signed(efficient['lower'])} to"
+            f" {signed(efficient['upper'])}). The audits cost {usd(found['cost_usd'])} besides.</p>"
+        )
+        rows = [
+            (one["slot"], one["level"], f"{one['audits']:,}", *(signed(one[n]) for n in ("loss", "lower", "upper")))
+            for one in found["by"][:_MOST_CELLS]
+        ]
+        yield _table(("slot", "level", "audits", "lost", "at least", "at most"), rows, names=2)
+    if found["by_relatives"]:
+        yield (
+            f"<p>{found['by_relatives']:,} more were graded by a judge of the family of a model that it compared; they"
+            " are on record and count for nothing here.</p>"
+        )
 
 
 def _shadow(report: Mapping[str, Any]) -> Iterator[str]:
