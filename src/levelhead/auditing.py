@@ -33,6 +33,7 @@ from .types import (
     Level,
     Model,
     Nanos,
+    Reservation,
     Scope,
     Spent,
     Usage,
@@ -100,6 +101,7 @@ class Auditor:
         self._timeout = timeout
         self._running: set[asyncio.Task[None]] = set()
         self._closing = False
+        self._rests_until = 0.0  # Unix seconds
 
     def draw(self) -> float:
         """Whether the next request is sampled: the chance it had if so, else 0."""
@@ -114,6 +116,8 @@ class Auditor:
             return
         if self._closing or len(self._running) >= settings.most_at_once:
             self._told("busy", pair)
+        elif settings.clock() < self._rests_until:
+            self._told("budget", pair)
         elif any(b.remaining < TIGHT * b.limit for b in settings.balances(passage.scopes)):
             self._told("tight", pair)
         else:
@@ -133,9 +137,8 @@ class Auditor:
     async def _run(self, pair: Pair) -> None:
         bill: list[Spent] = []
         result: Result = "failed"
-        try:
-            reservation = await self._ledger.reserve(f"{pair.passage.id}.audit", (SCOPE,), self._worst(pair))
-        except (BudgetExhausted, Overloaded):
+        reservation = await self._reserve(pair)
+        if reservation is None:
             self._told("budget", pair)
             return
         try:
@@ -197,15 +200,29 @@ class Auditor:
         bill.append(Spent(model, "audit", answer.usage, cost(answer.usage, model.price, at) / NANOS_PER_USD))
         return answer
 
+    async def _reserve(self, pair: Pair) -> Reservation | None:
+        """Money for the worst case of both calls; None: there isn't enough, and if that's spent, not before it refills.
+
+        What is set aside is the same for either path. Were it less for one, the last money of a day would go to that
+        one's audits alone; and once one doesn't fit no other does, or it would go to short requests alone.
+        """
+        need = self._worst(pair)
+        try:
+            return await self._ledger.reserve(f"{pair.passage.id}.audit", (SCOPE,), need)
+        except Overloaded:
+            return None
+        except BudgetExhausted as error:
+            (balance,) = self._settings.balances((SCOPE,))
+            if balance.limit - balance.spent < need <= balance.limit:
+                self._rests_until = error.refills_at or 0.0
+            return None
+
     def _worst(self, pair: Pair) -> Nanos:
-        """What both calls can cost at most: every byte a token."""
-        judge, known = self._settings.judge, pair.answered
-        other = "x" * LONGEST_ANSWER if known is None else said_in(known)
-        judging = _bound(_judged_chat(pair.passage.chat, (said_in(pair.served), other)), judge, _judge_cap(judge))
-        if known is not None:
-            return judging
-        call = self._call_other(pair)
-        return judging + _bound(call.chat, call.model, call.output_cap)
+        """Every byte a token, every answer as long as it may be."""
+        chat, judge, longest = pair.passage.chat, self._settings.judge, "x" * LONGEST_ANSWER
+        judging = _bound(_judged_chat(chat, (longest, longest)), judge, _judge_cap(judge))
+        caps = ((model, output_cap(chat, model, pair.passage.slot)) for model in (pair.by, pair.other))
+        return judging + max(_bound(chat, model, cap) for model, cap in caps)
 
     def _verdict(self, pair: Pair, scores: tuple[float, float], served_first: bool, bill: Sequence[Spent]) -> Verdict:
         passage, by, other, settings = pair.passage, pair.by, pair.other, self._settings
