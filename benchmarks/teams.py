@@ -19,7 +19,8 @@ No model is called. Every assumption is here:
 - It is levelhead's own code: `lean_plan` and `SeatBook`. The static mix it is compared with is the best of all that
   the budget covers, chosen in hindsight on the very runs that are compared. "oracle": the same rule told the true
   uplift of each seat on each level, but for the mistakes about levels.
-- The plan's constants were chosen on seeds 1000 to 1059; what is reported is from seeds 5000 on.
+- The plan's constants were chosen on seeds 1000 to 1199. Seeds 5000 to 5099 were looked at once on the way (94 of 100);
+  what is reported is from seeds 7000 on, looked at only after everything was fixed.
 """
 
 from __future__ import annotations
@@ -272,7 +273,7 @@ def summary(case: Case, rows: list[dict[str, float]]) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=100)
-    parser.add_argument("--first-seed", type=int, default=5_000)
+    parser.add_argument("--first-seed", type=int, default=7_000)
     parser.add_argument("--cases", type=int, default=len(CASES), help="only the first so many")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("LEVELHEAD_DATA", "../shared/data")))
     parser.add_argument("--write", action="store_true", help="write results/teams.json")

@@ -172,5 +172,5 @@ def protocol_named(name: str, *, batch_size: int) -> Coordination:
     return found
 
 
-def purse_for(protocol: Coordination, agents: int, budget: int | None, headroom: float) -> Purse:
-    return Purse(budget, dict(protocol.needs(agents).items()), protocol.final(agents), headroom)
+def purse_for(protocol: Coordination, agents: int, budget: int | None, headroom: float, least: int = 0) -> Purse:
+    return Purse(budget, dict(protocol.needs(agents).items()), protocol.final(agents), headroom, least)

@@ -16,7 +16,8 @@ HEADROOM = 8.0
 
 
 class Purse:
-    """`budget` in nanodollars, None: no limit. `needs`: weight of every planned turn. Of one event loop."""
+    """`budget` in nanodollars, None: no limit. `needs`: weight of every planned turn. `least`: what is kept for the
+    final one at least. Of one event loop."""
 
     def __init__(
         self,
@@ -24,6 +25,7 @@ class Purse:
         needs: Mapping[Hashable, float],
         final: Hashable | None = None,
         headroom: float = HEADROOM,
+        least: Nanos = 0,
     ) -> None:
         self.budget = budget
         self.spent: Nanos = 0
@@ -31,6 +33,7 @@ class Purse:
         self._needs = dict(needs)
         self._final = final
         self._headroom = headroom
+        self._least = least
 
     @property
     def left(self) -> Nanos:
@@ -58,10 +61,22 @@ class Purse:
         if total <= 0 or together <= 0:
             return [0] * len(turns)
         free = self._free
-        room = free * (1 - self._needs.get(self._final, 0.0) / total)  # the rest is the final turn's
+        kept = self._needs.get(self._final, 0.0) / total * free
+        room = free - max(kept, self._least if kept else 0)  # the rest is the final turn's
         taken = [int(max(min(free * need / total * self._headroom, room * need / together), 0.0)) for need in needs]
         self._free -= sum(taken)
         return list(taken)
+
+    def due(self, *turns: Hashable) -> Nanos:
+        """What these turns should cost together, going by what they and those still to come need."""
+        total = sum(self._needs.values())
+        return int(self._free * sum(self._needs.get(turn, 0.0) for turn in turns) / total) if total > 0 else 0
+
+    def share(self, amount: Nanos, parts: int) -> list[Nanos]:
+        """Sets as much aside, or what there is, in equal parts."""
+        part = max(0, min(amount, self._free)) // parts
+        self._free -= part * parts
+        return [part] * parts
 
     def take_all(self) -> Nanos | None:
         """The last resort: all that is left."""

@@ -24,7 +24,8 @@ class SeatBook:
         self._scored: set[str] = set()
         self._known = -1
         self._worth = worth()
-        self._shown: Mapping[str, Effect] = {}
+        self._fitted: Sequence[SeatTrial] = ()
+        self._shown: Mapping[str, Effect] | None = {}
         self._levels = [1.0] * len(Level)
         self._runs, self._spent = 0, 0.0
 
@@ -36,11 +37,13 @@ class SeatBook:
     def uplift(self, slots: Sequence[str] = ()) -> tuple[SeatUplift, ...]:
         """What coins alone have shown of these slots (none named: all), in order."""
         self._refresh()
-        names = slots or sorted(self._shown)
+        if self._shown is None:
+            self._shown = by_slot(self._fitted)
+        shown = self._shown
         return tuple(
-            SeatUplift(slot, self._shown[slot].mean, *interval(self._shown[slot]), self._shown[slot].runs)
-            for slot in dict.fromkeys(names)
-            if slot in self._shown
+            SeatUplift(slot, shown[slot].mean, *interval(shown[slot]), shown[slot].runs)
+            for slot in dict.fromkeys(slots or sorted(shown))
+            if slot in shown
         )
 
     def learn(self, run: TeamRun, score: float, verdicts: Mapping[int, float]) -> None:
@@ -78,7 +81,7 @@ class SeatBook:
         if self._known >= 0 and self._known <= count <= self._known * (1 + REFIT):
             return
         trials = self._trials if self._state is None or not count else self._state.seat_trials()
-        self._worth, self._shown, self._known = worth(trials), by_slot(trials), count
+        self._worth, self._fitted, self._shown, self._known = worth(trials), tuple(trials), None, count
 
 
 def seat_trials(run: TeamRun, score: float, verdicts: Mapping[int, float]) -> list[SeatTrial]:

@@ -81,10 +81,31 @@ class Stage:
         """One step: these turns at once. Raises what is the caller's mistake; a failing model is a failed turn."""
         step = self.steps
         self.steps += 1
-        ceilings = self.purse.take(*((cue.agent, cue.phase) for cue in cues))
+        acting = [(cue.agent, cue.phase) for cue in cues]
+        until = self.purse.spent + self.purse.due(*acting)
+        ceilings = self.purse.take(*acting)
         turns = await _all([self._turn(cue, step, taken) for cue, taken in zip(cues, ceilings, strict=True)])
+        if len(cues) > 1 and self.purse.budget is not None:
+            await self._again(cues, turns, step, until)
         self.turns.extend(turns)
         return turns
+
+    async def _again(self, cues: Sequence[Cue], turns: list[Turn], step: int, until: int) -> None:
+        """Seats whose part of the step's money didn't cover a call share anew what is left of it: half as many at a
+        time, with more each. `until`: how much the run should have spent at the end of the step."""
+        waiting = [at for at, turn in enumerate(turns) if turn.abstention == "budget"]
+        size = (len(waiting) + 1) // 2
+        while waiting and size:
+            now = waiting[:size]
+            ceilings = self.purse.share(until - self.purse.spent, len(now))
+            if not ceilings[0]:
+                break
+            asked = [self._turn(cues[at], step, taken) for at, taken in zip(now, ceilings, strict=True)]
+            for at, turn in zip(now, await _all(asked), strict=True):
+                turns[at] = turn
+            waiting = [at for at in waiting if turns[at].abstention == "budget"]
+            served = sum(turns[at].abstention != "budget" for at in now)
+            size = min(size if 2 * served >= size else size // 2, len(waiting))
 
     def sit_out(self, agent: int, why: str) -> Turn:
         """A turn that the coordinator does without: no call is made."""
@@ -267,6 +288,11 @@ class Foresight:
     def ratio(self) -> float:
         """What a strong call costs in cheap ones."""
         return max(1.0, self.dear_usd / self.cheap_usd) if self.cheap_usd > 0 else RATIO
+
+    @property
+    def least(self) -> int:
+        """What an agent's cheapest call comes to, in nanodollars; 0 where nothing is known."""
+        return round(self.cheap_usd * AGENT_COST * NANOS_PER_USD)
 
     def units(self, amount_usd: float | None) -> float | None:
         """Money in cheap calls of a team's agent, who reads what others wrote; None: no limit, or not known."""

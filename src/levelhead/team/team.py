@@ -155,7 +155,7 @@ class Team:
         agents = len(self.slots)
         usd_limit = settings["run_budget_usd"]
         budget = None if usd_limit is None else round(usd_limit * NANOS_PER_USD)
-        purse = purse_for(protocol, agents, budget, settings["pacing"])
+        purse = purse_for(protocol, agents, budget, settings["pacing"], foresight.least)
         toss = random.Random(f"{seed}/judge")  # noqa: S311 - a sample's coin, guards nothing
         judged = self._judge is not None and toss.random() < settings["judge_share"]
         if judged:

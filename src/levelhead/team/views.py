@@ -28,8 +28,9 @@ def last(turns: Sequence[Turn]) -> tuple[str, int | None]:
 
 
 def joined(turns: Sequence[Turn]) -> tuple[str, int | None]:
-    """All contributions, in the order of seats."""
+    """All contributions, in the order of seats; where money ended before anybody worked, what they intended."""
     whole = [turn for turn in counting(turns) if turn.contributed]
+    whole = whole or [turn for turn in turns if turn.contributed and turn.phase == "intend"]
     if len(whole) == 1:
         return whole[0].text, whole[0].agent
     return "\n\n".join(f"[agent {turn.agent}: {turn.role}]\n{turn.text}" for turn in whole), None
