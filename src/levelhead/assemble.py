@@ -170,6 +170,7 @@ def rooms_of(
         drafting=drafting,
         timeout=config.timeouts.total,
         clock=clock,
+        keeps_prompts=config.log_prompts,
     )
 
 

@@ -10,6 +10,9 @@ from functools import lru_cache
 from time import perf_counter
 from typing import Literal
 
+import orjson
+
+from .cache import Conversations
 from .errors import LevelheadError, StreamBroken
 from .types import (
     ON_QUALITY,
@@ -37,6 +40,7 @@ from .wire.chat import Collector
 from .wire.dialects import DIALECTS, write
 from .wire.errors import header_value
 from .wire.identity import Target
+from .wire.responses_read import items_of
 from .wire.responses_tools import left_out
 from .wire.wishes import NONE, Wishes
 
@@ -111,6 +115,7 @@ class Passage:
     forward_headers: tuple[tuple[str, str], ...] = ()  # the client's own for its vendor
     repairs: dict[str, int] = field(default_factory=dict)  # what of the history had to be mended, by kind
     switched: bool = False  # the conversation's last answer was another model's
+    logged: Chat | None = None  # what the log may keep of the request: nothing unless `log_prompts`
 
     @property
     def conversation(self) -> tuple[str, str]:
@@ -207,6 +212,7 @@ def record(passage: Passage, outcome: Ending, error_code: str = "") -> Record:
         extras=tuple(passage.extras),
         repairs=passage.repairs,
         switch=passage.reason if passage.switched else None,
+        prompt=None if passage.logged is None else passage.logged.messages,
     )
 
 
@@ -253,3 +259,14 @@ def collect(collector: Collector | None, chunks: list[Chunk]) -> Collector | Non
 
 async def once(chunks: list[Chunk]) -> AsyncGenerator[list[Chunk], None]:
     yield chunks
+
+
+def remember(conversations: Conversations, passage: Passage, body: bytes) -> None:
+    """For a client that will go on from this response by its id."""
+    chat = passage.chat
+    if chat.dialect != "responses" or chat.source is None or chat.source.get("store") is False:
+        return
+    response = orjson.loads(body)
+    tenant, earlier = passage.key.name, chat.source.get("previous_response_id")
+    before = conversations.get(tenant, earlier) if earlier else None
+    conversations.put(tenant, response["id"], [*(before or ()), *items_of(chat), *response["output"]])

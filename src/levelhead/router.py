@@ -21,15 +21,13 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Literal
 
-import orjson
-
 from .auditing import Auditor
 from .cache import Conversations, Entry, Seat, SingleFlight, cache_key, cacheable, decode, encode, serving_set
 from .cascading import Cascade
 from .deciding import Decider, Question
 from .drafting import Drafting
 from .errors import LevelheadError, PermissionDenied, UpstreamError
-from .passage import Ask, Ending, Passage, Reply, collect, once, record, reply_head, unread
+from .passage import Ask, Ending, Passage, Reply, collect, once, record, remember, reply_head, unread
 from .policy import Affinity
 from .ports import AnswerStream, Ledger, Observer, ResponseCache, Upstream
 from .spend import belongs_to, estimate_input
@@ -54,7 +52,6 @@ from .wire.chat import Collector
 from .wire.dialects import DIALECTS, render
 from .wire.housekeeping import is_housekeeping
 from .wire.identity import Target, identify, resolve_model
-from .wire.responses_read import items_of
 from .wire.usage import estimate_usage
 from .wire.wishes import read_wishes
 
@@ -81,6 +78,7 @@ class Rooms:
     timeout: float
     clock: Callable[[], float]
     auditor: Auditor | None = None
+    keeps_prompts: bool = False
 
 
 class Pipeline:
@@ -211,6 +209,8 @@ class Pipeline:
         slot = rooms.slots.get(who.slot) if who.slot else None
         passage = Passage(key, rooms.clock(), chat, target, who, slot, read_wishes(ask.headers))
         passage.scopes = rooms.scopes(who)
+        if rooms.keeps_prompts:
+            passage.logged = chat
         if ask.dialect == "messages":
             passage.forward_headers = tuple((n, v) for n, v in ask.headers.items() if n.startswith("anthropic-"))
         return passage
@@ -248,7 +248,7 @@ class Pipeline:
         passage.level, passage.confidence, passage.reason = entry.level, entry.confidence, Reason.CACHE
         passage.baseline_usd = entry.baseline_usd
         self._rooms.observer.finished(record(passage, "cached"))
-        self._remember(passage, entry.body)
+        remember(self._rooms.conversations, passage, entry.body)
         chat = passage.chat
         if not chat.stream:
             return Reply(passage, self._head(passage), body=entry.body)
@@ -304,7 +304,7 @@ class Pipeline:
         await self._caller.charge(passage, answer.usage)
         body = render(answer, passage.chat)
         self._store(passage, answer, body, seat)
-        self._remember(passage, body)
+        remember(self._rooms.conversations, passage, body)
         self._settled(passage, "ok")
         self._audit(passage, answer)
         return Reply(passage, self._head(passage), body=body)
@@ -330,7 +330,7 @@ class Pipeline:
                 answer = whole = collector.answer()
                 body = render(answer, passage.chat)
                 self._store(passage, answer, body, seat)
-                self._remember(passage, body)
+                remember(self._rooms.conversations, passage, body)
         except LevelheadError as error:
             ending, code = "error", error.code or error.openai_type
             if passage.model is not None:
@@ -382,17 +382,6 @@ class Pipeline:
         self._rooms.cache.put(passage.cache_key, encode(entry))
         if seat is not None:
             seat.land(entry)
-
-    def _remember(self, passage: Passage, body: bytes) -> None:
-        """For a client that will go on from this response by its id."""
-        chat = passage.chat
-        if chat.dialect != "responses" or chat.source is None or chat.source.get("store") is False:
-            return
-        response = orjson.loads(body)
-        tenant, earlier = passage.key.name, chat.source.get("previous_response_id")
-        before = self._rooms.conversations.get(tenant, earlier) if earlier else None
-        items = [*(before or ()), *items_of(chat), *response["output"]]
-        self._rooms.conversations.put(tenant, response["id"], items)
 
     def _head(self, passage: Passage) -> bytes:
         left = self._rooms.ledger.remaining(passage.scopes) if passage.scopes else None

@@ -17,6 +17,7 @@ from ..errors import LevelheadError
 from .budgets import budgets
 from .certify import certify
 from .charter import app as charter
+from .decisions import decisions
 from .demo import demo
 from .doctor import doctor
 from .explain import explain
@@ -34,7 +35,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,  # they print local variables, and those hold secrets
 )
-for verb in (serve, explain, doctor, probe, budgets, train, replay, report, certify, grafana, demo):
+for verb in (serve, explain, doctor, probe, budgets, train, replay, report, decisions, certify, grafana, demo):
     app.command()(verb)
 app.add_typer(charter, name="charter")
 

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 0.2
 _MOST_WAITING = 20_000  # rows; more are dropped and counted, for a log must not eat the memory
+_MOST_PROMPTS = 1_000  # rows, where each holds on to its request
 _MOST_AT_ONCE = 1_000
 _JSON = orjson.OPT_SERIALIZE_NUMPY
 
@@ -48,7 +49,7 @@ class Journal:
         pass
 
     def finished(self, record: Record) -> None:
-        if len(self._waiting) >= _MOST_WAITING:
+        if len(self._waiting) >= (_MOST_WAITING if record.prompt is None else _MOST_PROMPTS):
             self._lost(1)
         else:
             self._waiting.append(record)

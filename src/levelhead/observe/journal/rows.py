@@ -1,12 +1,16 @@
-"""Records as JSON objects, and back to what a verdict needs. No prompt, no answer, no secret."""
+"""Records as JSON objects, and back to what a verdict needs. No answer, no secret; a prompt only where one is given."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ...types import Audited, Candidate, Decision, Level, Record, Verdict
+import orjson
+
+from ...types import Audited, Candidate, Decision, Json, Level, Record, Verdict
+
+MOST_PROMPT = 64_000  # bytes of it that a row holds
 
 
 def decision_row(record: Record) -> dict[str, Any]:
@@ -29,6 +33,8 @@ def decision_row(record: Record) -> dict[str, Any]:
         "cost_usd": record.cost_usd,
         "baseline_usd": record.baseline_usd,
     }
+    if record.prompt is not None:
+        row |= _prompt(record.prompt)
     if record.outcome == "cached":
         return row
     usage = record.usage
@@ -94,6 +100,14 @@ def verdict_from(row: Mapping[str, Any]) -> Verdict:
     audit = row.get("audit")
     known = {"level": Level[row["level"]], "vector": tuple(row["vector"]), "audit": audit and Audited(**audit)}
     return Verdict(**{**row, **known})
+
+
+def _prompt(messages: Sequence[Json]) -> dict[str, Any]:
+    """The messages in the form of chat completions; of very long ones the beginning of their JSON."""
+    whole = orjson.dumps(messages, default=str)
+    if len(whole) <= MOST_PROMPT:
+        return {"prompt": orjson.Fragment(whole)}
+    return {"prompt": whole[:MOST_PROMPT].decode("utf-8", "ignore"), "prompt_bytes": len(whole)}
 
 
 def _decided(decision: Decision) -> dict[str, Any]:

@@ -10,7 +10,8 @@ function showFigures(data) {
   const saved = data.baseline_usd - data.cost_usd;
   const requests = sum(Object.values(data.requests));
   const kinds = Object.entries(data.cost_by_kind).filter(([kind, cost]) => kind !== "answer" && cost > 0);
-  const worst = Math.max(...data.quality_loss.map((cell) => cell.upper));
+  const overall = data.quality_loss.find((cell) => cell.slot === "all" && cell.level === "all");
+  const worst = overall ? overall.upper : Math.max(...data.quality_loss.map((cell) => cell.upper));
   const refused = ["refused", "error", "cancelled"].filter((name) => data.requests[name]);
   const { median, p95 } = data.overhead_seconds;
   show("figures", [data, saved, requests], () => [
@@ -23,7 +24,7 @@ function showFigures(data) {
     figure(
       "Quality lost, at most",
       data.quality_loss.length ? exact(worst, percent(worst, 2)) : "no evidence yet",
-      data.quality_loss.length ? "the worst slot's upper bound" : "",
+      overall ? `of all requests; estimate ${percent(overall.estimate, 2)}` : data.quality_loss.length ? "the worst slot's upper bound" : "",
     ),
     figure(
       "Requests", exact(requests, count(requests)),
@@ -61,11 +62,9 @@ function showQuality(data) {
   const cells = data.quality_loss;
   show("quality", [cells, data.verdicts], () => {
     const judged = data.verdicts.filter((one) => one.good + one.bad > 0);
-    const columns = [["slot", "name"], ["level", "name"], ["estimate", ""], ["at most", ""]];
-    const rows = cells.map((cell) => [
-      cell.slot, cell.level, cell.estimate == null ? "" : exact(cell.estimate, percent(cell.estimate, 2)),
-      cell.upper == null ? "" : exact(cell.upper, percent(cell.upper, 2)),
-    ]);
+    const columns = [["slot", "name"], ["level", "name"], ["at least", ""], ["estimate", ""], ["at most", ""]];
+    const bound = (loss) => (loss == null ? "" : exact(loss, percent(loss, 2)));
+    const rows = cells.map((cell) => [cell.slot, cell.level, bound(cell.lower), bound(cell.estimate), bound(cell.upper)]);
     return [
       cells.length
         ? table("Quality lost against always-strong, with its bound", columns, rows)
