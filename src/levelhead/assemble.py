@@ -21,6 +21,7 @@ from .learning import Learner
 from .observe import Fanout, RequestLog
 from .observe.journal import Journal, open_journal
 from .observe.losses import Losses
+from .observe.tracing import open_tracing
 from .pacing import Pacer
 from .policy import Affinity, Promises, load, mark_withdrawn, policy_version
 from .ports import ResponseCache
@@ -89,9 +90,12 @@ def assemble(
 
     metrics = _metrics(config, rooms, ledger, losses)
     cache = _cache(config, metrics)
-    observer = Fanout(metrics, RequestLog(), *(one for one in (pacer, journal) if one))
+    tracing = open_tracing() if config.traced else None
+    observer = Fanout(metrics, RequestLog(), *(one for one in (pacer, journal, tracing) if one))
     conversations = Conversations(shared / "conversations.db") if shared is not None else rooms.conversations
-    rooms = replace(rooms, ledger=ledger, cache=cache, observer=observer, conversations=conversations)
+    rooms = replace(
+        rooms, ledger=ledger, cache=cache, observer=observer, conversations=conversations, tracing=tracing
+    )
     if learner is not None and config.audit_budgets():
         rooms = replace(rooms, auditor=_auditor(config, rooms, ledger, learner, metrics))
     return House(Pipeline(rooms), metrics, learner)

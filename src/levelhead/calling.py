@@ -136,8 +136,8 @@ class Caller:
 
     async def _ask(self, passage: Passage, attempts: Attempts, model: Model, cap: int) -> Answer | AnswerStream:
         upstream = self._upstreams[model.wire]
-        headers = passage.forward_headers if model.wire == "anthropic" else ()
         passage.repairs = {}
+        headers = passage.headers_for(model)
         call = Call(passage.chat, model, cap, attempts.remaining, passage.id, headers, passage.repairs)
         began = perf_counter()
         try:

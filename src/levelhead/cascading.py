@@ -130,7 +130,7 @@ class Cascade(Caller):
     async def _opinion(self, passage: Passage, model: Model, chat: Chat, cap: int, kind: Kind) -> Answer | None:
         """One opinion, paid for; None where the model fails. A call that was cut off may be billed up to its bound."""
         attempts = Attempts(self._health, self._observer, deadline_seconds=self.left(passage))
-        headers = passage.forward_headers if model.wire == "anthropic" and kind == "draft" else ()
+        headers = passage.headers_for(model) if kind == "draft" else ()
         call = Call(chat, model, cap, attempts.remaining, passage.id, headers)
         try:
             answer = await attempts.complete(self._upstreams[model.wire], call)

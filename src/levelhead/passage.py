@@ -33,6 +33,7 @@ from .types import (
     Scope,
     Slot,
     Spent,
+    Trace,
     Usage,
     value,
 )
@@ -115,12 +116,18 @@ class Passage:
     forward_headers: tuple[tuple[str, str], ...] = ()  # the client's own for its vendor
     repairs: dict[str, int] = field(default_factory=dict)  # what of the history had to be mended, by kind
     switched: bool = False  # the conversation's last answer was another model's
+    trace: Trace | None = None  # where requests are traced
     logged: Chat | None = None  # what the log may keep of the request: nothing unless `log_prompts`
 
     @property
     def conversation(self) -> tuple[str, str]:
         """Unique over all keys."""
         return self.key.name, self.identity.session or ""
+
+    def headers_for(self, model: Model) -> tuple[tuple[str, str], ...]:
+        """What travels on to a model's vendor besides the body."""
+        own = self.forward_headers if model.wire == "anthropic" else ()
+        return own if self.trace is None else (*own, *self.trace.headers)
 
     @property
     def decided(self) -> Decision:
@@ -212,6 +219,7 @@ def record(passage: Passage, outcome: Ending, error_code: str = "") -> Record:
         extras=tuple(passage.extras),
         repairs=passage.repairs,
         switch=passage.reason if passage.switched else None,
+        trace=passage.trace,
         prompt=None if passage.logged is None else passage.logged.messages,
     )
 

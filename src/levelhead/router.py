@@ -27,6 +27,7 @@ from .cascading import Cascade
 from .deciding import Decider, Question
 from .drafting import Drafting
 from .errors import LevelheadError, PermissionDenied, UpstreamError
+from .observe.tracing import Tracing
 from .passage import Ask, Ending, Passage, Reply, collect, once, record, remember, reply_head, unread
 from .policy import Affinity
 from .ports import AnswerStream, Ledger, Observer, ResponseCache, Upstream
@@ -79,6 +80,7 @@ class Rooms:
     clock: Callable[[], float]
     auditor: Auditor | None = None
     keeps_prompts: bool = False
+    tracing: Tracing | None = None
 
 
 class Pipeline:
@@ -192,6 +194,8 @@ class Pipeline:
         await self._caller.aclose()
         for upstream in self._rooms.upstreams.values():
             await upstream.aclose()
+        if self._rooms.tracing is not None:
+            await self._rooms.tracing.aclose()
 
     # 1 read, 2 recognise
 
@@ -211,6 +215,8 @@ class Pipeline:
         passage.scopes = rooms.scopes(who)
         if rooms.keeps_prompts:
             passage.logged = chat
+        if rooms.tracing is not None:
+            passage.trace = rooms.tracing.begin(ask.headers, passage.id, chat)
         if ask.dialect == "messages":
             passage.forward_headers = tuple((n, v) for n, v in ask.headers.items() if n.startswith("anthropic-"))
         return passage

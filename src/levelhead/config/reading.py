@@ -18,6 +18,7 @@ from .root import Config
 
 FILE_NAME = "levelhead.yaml"
 VARIABLE = "LEVELHEAD_CONFIG"
+OTLP = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 LARGEST_FILE = 4_000_000  # bytes: a wrong path should fail fast, not fill the memory
 
 
@@ -72,6 +73,7 @@ def from_mapping(
     config._source = f"{source} ({origin})" if origin else source
     config._secrets = secrets
     config._unset = tuple(f"{_path(path)}: {message}" for path, message in unset)
+    config._traced = any(env.get(name) for name in OTLP) and env.get("OTEL_SDK_DISABLED", "").lower() != "true"
     config._cache_home, config._state_home = defaults.cache_home(env), defaults.state_home(env)
     return config
 

@@ -54,6 +54,7 @@ class Config(e.Entry):
     _source: str = PrivateAttr("")
     _secrets: Mapping[str, Secret] = PrivateAttr({})
     _unset: tuple[str, ...] = PrivateAttr(())
+    _traced: bool = PrivateAttr(False)
     _cache_home: Path = PrivateAttr(Path())
     _state_home: Path = PrivateAttr(Path())
 
@@ -69,6 +70,11 @@ class Config(e.Entry):
     @property
     def simulated(self) -> bool:
         return all(model.wire == "simulated" for model in self.models.values())
+
+    @property
+    def traced(self) -> bool:
+        """Whether OpenTelemetry's own variables name an endpoint for spans."""
+        return self._traced
 
     def tier_rank(self, tier: str) -> int:
         """0 is the cheapest."""

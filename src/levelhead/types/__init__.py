@@ -8,7 +8,7 @@ from .base import NANOS_PER_USD, Dialect, Json, Level, Nanos, Need, Reason, Secr
 from .decisions import ON_QUALITY, Assessment, Attempt, Audited, Candidate, Decision, Outcome, Record, Spent, Verdict
 from .models import Capabilities, Goal, Key, Model, OffPeak, Price, Slot
 from .money import Balance, Budget, Reservation, Scope
-from .requests import Answer, Call, Chat, Chunk, Identity, Usage
+from .requests import Answer, Call, Chat, Chunk, Identity, Trace, Usage
 
 __all__ = [
     "NANOS_PER_USD",
@@ -44,6 +44,7 @@ __all__ = [
     "Secret",
     "Slot",
     "Spent",
+    "Trace",
     "Usage",
     "Verdict",
     "Wire",

@@ -65,6 +65,28 @@ class Usage:
 
 
 @value
+class Trace:
+    """Where a request stands in a distributed trace (W3C Trace Context): identifiers in hexadecimal digits.
+
+    `parent_id` is the client's span, "" without one; `operation` and `requested`: what it asked for, of which model.
+    """
+
+    trace_id: str
+    span_id: str
+    parent_id: str
+    flags: int
+    state: str
+    operation: str
+    requested: str
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """What a vendor is told: its own spans hang below this one."""
+        parent = ("traceparent", f"00-{self.trace_id}-{self.span_id}-{self.flags & 1:02x}")
+        return (parent, ("tracestate", self.state)) if self.state else (parent,)
+
+
+@value
 class Call:
     """What an upstream is asked: this chat, of this model, with this output cap (per choice) and this much time."""
 

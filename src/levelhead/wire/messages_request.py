@@ -99,8 +99,8 @@ def read_count(raw: bytes) -> int | None:
 
 def headers(call: Call) -> list[tuple[str, str]]:
     """All of the vendor's own headers: the version that bodies are written for, the betas that this one needs, and the
-    client's betas and other `anthropic-` headers."""
-    forwarded = {name.lower(): value for name, value in call.forward_headers if name.lower().startswith("anthropic-")}
+    client's betas and other `anthropic-` headers; and the trace that the call belongs to."""
+    forwarded = {name.lower(): value for name, value in call.forward_headers if _travels(name.lower())}
     given = forwarded.pop("anthropic-beta", "").split(",")
     betas = dict.fromkeys(one.strip() for one in given if one.strip())
     named = {beta[:-11] for beta in betas}  # without their dates: the client knows best which one it wants
@@ -114,6 +114,10 @@ def headers(call: Call) -> list[tuple[str, str]]:
     if betas:
         forwarded["anthropic-beta"] = ",".join(betas)
     return list(forwarded.items())
+
+
+def _travels(name: str) -> bool:
+    return name.startswith("anthropic-") or name in ("traceparent", "tracestate")
 
 
 def wants_json(chat: Chat) -> bool:
