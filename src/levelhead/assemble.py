@@ -93,9 +93,7 @@ def assemble(
     tracing = open_tracing() if config.traced else None
     observer = Fanout(metrics, RequestLog(), *(one for one in (pacer, journal, tracing) if one))
     conversations = Conversations(shared / "conversations.db") if shared is not None else rooms.conversations
-    rooms = replace(
-        rooms, ledger=ledger, cache=cache, observer=observer, conversations=conversations, tracing=tracing
-    )
+    rooms = replace(rooms, ledger=ledger, cache=cache, observer=observer, conversations=conversations, tracing=tracing)
     if learner is not None and config.audit_budgets():
         rooms = replace(rooms, auditor=_auditor(config, rooms, ledger, learner, metrics))
     return House(Pipeline(rooms), metrics, learner)
@@ -135,6 +133,7 @@ def _metrics(config: Config, rooms: Rooms, ledger: Ledger | Unlimited, losses: L
         breaker=rooms.health.state,
         certificates=rooms.drafting.promises.certificates,
         losses=losses.measured,
+        kinds=(("draft", "check") if config.cascade != "off" else ()) + (("audit",) if config.audit_budgets() else ()),
     )
 
 

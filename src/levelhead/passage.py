@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from time import perf_counter
-from typing import Literal
+from typing import Literal, TypeVar
 
 import orjson
 
@@ -45,6 +45,7 @@ from .wire.responses_read import items_of
 from .wire.responses_tools import left_out
 from .wire.wishes import NONE, Wishes
 
+T = TypeVar("T")
 CacheState = Literal["hit", "miss", "bypass"]
 Ending = Literal["ok", "cached", "refused", "error", "cancelled"]
 
@@ -219,6 +220,7 @@ def record(passage: Passage, outcome: Ending, error_code: str = "") -> Record:
         extras=tuple(passage.extras),
         repairs=passage.repairs,
         switch=passage.reason if passage.switched else None,
+        dialect=passage.chat.dialect,
         trace=passage.trace,
         prompt=None if passage.logged is None else passage.logged.messages,
     )
@@ -267,6 +269,15 @@ def collect(collector: Collector | None, chunks: list[Chunk]) -> Collector | Non
 
 async def once(chunks: list[Chunk]) -> AsyncGenerator[list[Chunk], None]:
     yield chunks
+
+
+async def elsewhere(passage: Passage, answer: Awaitable[T]) -> T:
+    """Waits for what the same request is getting for somebody else: a vendor's time, no overhead."""
+    began = perf_counter()
+    try:
+        return await answer
+    finally:
+        passage.upstream_seconds += perf_counter() - began
 
 
 def remember(conversations: Conversations, passage: Passage, body: bytes) -> None:

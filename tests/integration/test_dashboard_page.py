@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -236,3 +237,17 @@ def test_fits_phone_and_desk_by_day_and_night(browser: Browser, guarded: Proxy, 
             assert max(sides) == 0
             paper[scheme] = watched.page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert paper["light"] != paper["dark"]
+
+
+def test_shadow_mode_says_what_routing_would_save(browser: Browser, vendors: Vendors, tmp_path: Path) -> None:
+    with Proxy(tmp_path, vendors, keys={}, mode="shadow") as proxy, looking(browser) as watched:
+        for i in range(5):
+            assert proxy.client(None).chat(f"task {i}").model == "claude-sonnet"
+        watched.page.goto(f"{proxy.url}/dashboard")
+        shown = watched.page.locator("#shadow data")
+        saved = proxy.metric("shadow_cost_usd_total", path="served") - proxy.metric(
+            "shadow_cost_usd_total", path="routed"
+        )
+        assert saved > 0
+        assert float(shown.get_attribute("value") or 0) == pytest.approx(float(saved), abs=1e-9)
+        assert watched.complaints == []

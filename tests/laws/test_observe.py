@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families as parse
 
+from levelhead.observe.instruments import SHADOW_PATHS
+from levelhead.observe.labels import AUDITS
 from levelhead.observe.metrics import PrometheusObserver
 from levelhead.types import Assessment, Attempt, Decision, Identity, Key, Level, Model, Price, Reason, Record, Usage
 from levelhead.wire.history import KINDS as REPAIRS
@@ -22,6 +24,8 @@ KNOWN = {
     *("input", "cached_input", "cache_write", "output", "200", "429", "upstream_tls"),
     *("judged", "unreadable", "lost", "busy", "tight"),  # what became of an audit
     *REPAIRS,
+    *AUDITS,
+    *SHADOW_PATHS,
     *(reason.value for reason in Reason),
     *(level.name for level in Level),
 }

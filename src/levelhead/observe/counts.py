@@ -149,7 +149,9 @@ class Counting:
         return counter
 
     def seconds(self, name: str, labels: str, text: str, buckets: Sequence[float]) -> Series:
-        name = "levelhead_" + name
+        return self.histogram("levelhead_" + name, labels, text, buckets)
+
+    def histogram(self, name: str, labels: str, text: str, buckets: Sequence[float]) -> Series:
         if self._shared:
             return SharedHistogram(name, text, labels.split(), buckets, self._registry)
         self._local.append(histogram := LocalHistogram(name, text, labels.split(), buckets))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 
-from ..types import NANOS_PER_USD, Balance, Model, Scope
+from ..types import NANOS_PER_USD, Balance, Dialect, Model, Scope
 
 NONE, OTHER = "none", "other"
 
@@ -15,6 +15,8 @@ CACHE_TIERS = ("memory", "disk", "redis", "flight")
 LOST = ("dropped", "failed", "refused")
 AUDITS = ("judged", "unreadable", "failed", "budget", "busy", "tight", "cancelled", "lost")
 BREAKER = {"closed": 0, "half_open": 1, "open": 2}
+
+_OPERATIONS = {"completions": "text_completion", "embeddings": "embeddings"}
 
 _STATUSES = {str(status.value) for status in HTTPStatus} | {str(status) for status in range(520, 531)}
 _CODES = {
@@ -41,8 +43,8 @@ class Labels:
         self.models = {model.name: model.tier for model in models}
         self.tiers = sorted(set(self.models.values()))
         slots = sorted(slots)
-        self.slots = (NONE, *slots)
-        self._slots = {*self.slots, OTHER}
+        self.slots = (NONE, OTHER, *slots)
+        self._slots = frozenset(self.slots)
         self._named = {"key": frozenset(keys), "team": frozenset(teams), "slot": frozenset(slots)}
         self._codes = _STATUSES | _CODES
 
@@ -80,3 +82,19 @@ class Labels:
             limit, spent, reserved = sums.get(label := self.scope(scope), (0, 0, 0))
             sums[label] = (limit + balance.limit, spent + balance.spent, reserved + balance.reserved)
         return {label: (a / NANOS_PER_USD, b / NANOS_PER_USD, c / NANOS_PER_USD) for label, (a, b, c) in sums.items()}
+
+
+def operation(dialect: Dialect) -> str:
+    """What OpenTelemetry's GenAI conventions call a request."""
+    return _OPERATIONS.get(dialect, "chat")
+
+
+def provider(model: Model | None) -> str:
+    """The conventions' name of who serves a model, as far as its wire and address tell."""
+    if model is None:
+        return "levelhead"
+    if model.wire == "litellm":
+        return model.upstream_model.partition("/")[0]
+    if model.wire == "openai" and "deepseek" in (model.base_url or "") + model.upstream_model:
+        return "deepseek"
+    return model.wire

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Literal, TypeVar
 
-from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, values
+from prometheus_client import CollectorRegistry, ProcessCollector, values
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -21,9 +21,10 @@ from .._version import __version__
 from ..errors import BudgetExhausted
 from ..ports import Certified
 from ..types import Attempt, Balance, Level, Model, Reason, Record, Spent, Usage, Verdict
-from ..wire.history import KINDS as REPAIRS
 from .counts import Counting, Frozen
-from .labels import AUDITS, BREAKER, CACHE_TIERS, LOST, NONE, OTHER, OUTCOMES, TOKEN_TYPES, Labels
+from .gen_ai import GenAi
+from .instruments import Instruments
+from .labels import BREAKER, CACHE_TIERS, NONE, OTHER, Labels
 from .losses import ALL, Measured
 from .teams import TeamMetrics, TeamSummary
 from .workers import VARIABLE
@@ -33,96 +34,18 @@ T = TypeVar("T")
 
 BreakerState = Literal["closed", "half_open", "open"]
 
-_DECISION_BUCKETS = (0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05)
-_OVERHEAD_BUCKETS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
-_TTFT_BUCKETS = (0.05, 0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 20, 60, 120)
 _LEVELS = {level: level.name for level in Level}  # a member's name is a slow property
 _TEXT = "text/plain"
 _OPENMETRICS = "application/openmetrics-text"
-
-
-class _Instruments:
-    """Every metric that is counted as it happens. Names and labels are part of the contract."""
-
-    def __init__(self, registry: CollectorRegistry, counting: Counting) -> None:
-        counter, seconds = counting.counter, counting.seconds
-        self.requests = counter("requests", "slot tier model outcome", "Requests by how they ended")
-        self.decisions = counter("decisions", "slot level tier reason", "Decisions by task level, chosen tier and why")
-        self.decision_seconds = seconds("decision_seconds", "", "Time to assess a task and decide", _DECISION_BUCKETS)
-        self.overhead_seconds = seconds("overhead_seconds", "", "Time a request spent in levelhead", _OVERHEAD_BUCKETS)
-        self.ttft = seconds("ttft_seconds", "model", "Time to the first byte of an answer", _TTFT_BUCKETS)
-        self.attempts = counter("upstream_attempts", "model outcome code", "Upstream calls by how they ended")
-        self.tokens = counter("tokens", "slot model type", "Tokens billed by upstreams; output includes reasoning")
-        self.cost = counter("cost_usd", "slot level tier model kind", "Money paid to upstreams, and what for")
-        self.baseline = counter("baseline_cost_usd", "slot level", "What always-strong would have cost")
-        self.saved = counter(
-            "saved_usd", "slot by", "Cost below the baseline; less excess_usd it is baseline_cost_usd minus cost_usd"
-        )
-        self.excess = counter("excess_usd", "slot", "Cost above the baseline")
-        self.downgrades = counter(
-            "downgrades",
-            "reason",
-            "Weaker answers than wanted: a cheaper model, a lower output cap, none; or a fallback",
-        )
-        self.cache = counter(
-            "cache_requests",
-            "tier result",
-            "Requests by what the cache did (hit, miss, bypass); stores that were lost (dropped, failed, refused)",
-        )
-        self.switches = counter(
-            "model_switches", "reason", "Conversations that changed their model, by why it was chosen"
-        )
-        self.repairs = counter("history_repairs", "kind", "Mends of conversations that another model wrote a part of")
-        self.verdicts = counter(
-            "verdicts", "slot level tier verdict", "Verdicts on answers: good from a score of a half"
-        )
-        self.audits = counter("audits", "result", "Audits of answers by how they ended; judged ones gave a verdict")
-        self.log_lost = counter("decision_log_lost_rows", "", "Decisions that the log could not keep")
-        self.overrun = counter("budget_overrun_usd", "", "Cost beyond what was reserved")
-        self.ledger_errors = counter("ledger_errors", "", "Times the budget store could not be reached or written")
-        self.breaker = Gauge(
-            "levelhead_breaker_state",
-            "Circuit breaker: 0 closed, 1 half open, 2 open",
-            ("model",),
-            registry=registry,
-            multiprocess_mode="livemax",
-        )
-
-    def seed(self, labels: Labels) -> None:
-        """Zeros for what can happen: `rate()` and an alert see the first event only where there was a zero."""
-        levels = [level.name for level in Level]
-        decided = [reason.value for reason in Reason if reason is not Reason.CACHE]
-        self.decisions.seed(labels.slots, levels, labels.tiers, decided)
-        paid = [*levels, NONE]  # nobody asked what level a cached answer is
-        self.baseline.seed(labels.slots, paid)
-        self.saved.seed(labels.slots, ("routing", "cache"))
-        self.excess.seed(labels.slots)
-        self.switches.seed(decided)
-        self.repairs.seed(REPAIRS)
-        self.downgrades.seed(("budget", "cap", "refused", "fallback"))
-        self.requests.seed(labels.slots, (NONE,), (NONE,), ("refused", "error", "cancelled"))
-        for model, tier in labels.models.items():
-            self.requests.seed(labels.slots, (tier,), (model,), OUTCOMES)
-            self.tokens.seed(labels.slots, (model,), TOKEN_TYPES)
-            self.cost.seed(labels.slots, paid, (tier,), (model,), ("answer",))
-            self.attempts.seed((model,), ("ok", "cancelled"), (NONE,))
-            self.ttft.seed((model,))
-            self.breaker.labels(model)
-        self.cache.seed((NONE,), ("miss", "bypass"))
-        self.cache.seed(("memory", "disk", "flight"), ("hit",))
-        self.cache.seed(("disk",), LOST)
-        self.audits.seed(AUDITS)
-        self.verdicts.seed(labels.slots, levels, labels.tiers, ("good", "bad"))
-        for metric in (self.decision_seconds, self.overhead_seconds, self.overrun, self.log_lost, self.ledger_errors):
-            metric.seed()
 
 
 class PrometheusObserver:
     """`ports.Observer`, and the `/metrics` page. Safe in threads; one for each process.
 
     `models`, `slots`, `keys` and `teams` are the configured ones: any other slot is labelled `other`, no slot `none`.
-    `balances` is read on the event loop at each scrape, `breaker` tells a model's state. In multi-worker mode
-    (`workers.prepare_multiprocess`) any worker's page shows all of them together, exactly.
+    `kinds`: what money may be spent on besides answers (draft, check, audit). `balances` is read on the event loop at
+    each scrape, `breaker` tells a model's state. In multi-worker mode (`workers.prepare_multiprocess`) any worker's
+    page shows all of them together, exactly.
     """
 
     def __init__(
@@ -136,6 +59,7 @@ class PrometheusObserver:
         breaker: Callable[[str], BreakerState] | None = None,
         certificates: Callable[[], Iterable[Certified]] | None = None,
         losses: Callable[[], Iterable[Measured]] | None = None,
+        kinds: Sequence[str] = (),
     ) -> None:
         directory = os.environ.get(VARIABLE)
         if directory and not getattr(values.ValueClass, "_multiprocess", False):
@@ -152,8 +76,9 @@ class PrometheusObserver:
         self._shared = bool(directory)
         self._states: dict[str, BreakerState] = {}
         self._counting = Counting(registry, shared=self._shared)
-        self._counts = _Instruments(registry, self._counting)
-        self._counts.seed(self._labels)
+        self._counts = Instruments(registry, self._counting)
+        self._counts.seed(self._labels, kinds)
+        self._gen_ai = GenAi(self._counting, models)
         self._teams: TeamMetrics | None = None
         self._shown: CollectorRegistry | MultiProcessCollector = registry
         if directory:
@@ -256,6 +181,7 @@ class PrometheusObserver:
         for spent in record.extras:
             self._used(spent.usage, slot, self._labels.served(spent.model)[1])
         self._paid(record, slot, level, tier, model)
+        self._gen_ai.add(record)
 
     def _decided(self, record: Record, slot: str, level: str) -> None:
         decision = record.decision
@@ -294,6 +220,9 @@ class PrometheusObserver:
             self._counts.cost.add((slot, level, tier, model, "answer"), answer)
         if baseline > 0:
             self._counts.baseline.add((slot, level), baseline)
+        if record.routed_usd is not None:
+            self._counts.shadow.add((slot, "served"), cost)
+            self._counts.shadow.add((slot, "routed"), record.routed_usd[0])
         if baseline > cost:
             self._counts.saved.add((slot, "cache" if record.outcome == "cached" else "routing"), baseline - cost)
         elif cost > baseline:

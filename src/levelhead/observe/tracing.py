@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .._version import __version__
-from ..types import Attempt, Chat, Model, Record, Trace
+from ..types import Attempt, Chat, Record, Trace
+from .labels import operation, provider
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
@@ -26,7 +27,6 @@ LAST_SECONDS = 2.0
 _PARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _MOST_STATE = 512  # characters of a tracestate, which travels on unread
 _SAMPLED = 1
-_OPERATIONS = {"completions": "text_completion", "embeddings": "embeddings"}
 _NANO = 1_000_000_000
 
 
@@ -67,13 +67,12 @@ class Tracing:
     def begin(headers: Mapping[str, str], id: str, chat: Chat) -> Trace:
         """The trace that a request belongs to: the client's by W3C's `traceparent`, else a new one."""
         given = _PARENT.fullmatch(headers.get("traceparent", "").strip())
-        operation = _OPERATIONS.get(chat.dialect, "chat")
         span = id[-16:]  # of a decision's id: random hexadecimal digits
         if given is None:
-            return Trace(secrets.token_hex(16), span, "", _SAMPLED, "", operation, chat.model)
+            return Trace(secrets.token_hex(16), span, "", _SAMPLED, "", chat.model)
         state = headers.get("tracestate", "")
         state = state if len(state) <= _MOST_STATE and state.isascii() and state.isprintable() else ""
-        return Trace(given[1], span, given[2], int(given[3], 16), state, operation, chat.model)
+        return Trace(given[1], span, given[2], int(given[3], 16), state, chat.model)
 
     def attempted(self, attempt: Attempt) -> None:
         pass
@@ -88,7 +87,7 @@ class Tracing:
         began = int(record.at * _NANO)
         model = record.model
         span = self._tracer.start_span(
-            f"{trace.operation} {trace.requested if model is None else model.upstream_model}",
+            f"{operation(record.dialect)} {trace.requested if model is None else model.upstream_model}",
             context=_context(trace),
             kind=SpanKind.CLIENT,
             attributes=_attributes(record, trace),
@@ -132,7 +131,7 @@ def _context(trace: Trace) -> Any:
 def _attributes(record: Record, trace: Trace) -> dict[str, Any]:
     usage, decision, model = record.usage, record.decision, record.model
     told = {
-        "gen_ai.operation.name": trace.operation,
+        "gen_ai.operation.name": operation(record.dialect),
         "gen_ai.provider.name": provider(model),
         "gen_ai.request.model": trace.requested,
         "gen_ai.response.model": None if model is None else model.upstream_model,
@@ -160,14 +159,3 @@ def _attributes(record: Record, trace: Trace) -> dict[str, Any]:
             "gen_ai.usage.cache_creation.input_tokens": usage.cache_write + usage.cache_write_1h,
         }
     return {name: value for name, value in told.items() if value is not None}
-
-
-def provider(model: Model | None) -> str:
-    """The convention's name of who serves a model, as far as its wire and address tell."""
-    if model is None:
-        return "levelhead"
-    if model.wire == "litellm":
-        return model.upstream_model.partition("/")[0]
-    if model.wire == "openai" and "deepseek" in (model.base_url or "") + model.upstream_model:
-        return "deepseek"
-    return model.wire

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from .base import Json, Level, Reason, value
+from .base import Dialect, Json, Level, Reason, value
 from .models import Model
 from .requests import Identity, Trace, Usage
 
@@ -128,6 +128,7 @@ class Record:
     switch: Reason | None = None  # why, where the conversation changed its model
     extras: tuple[Spent, ...] = ()
     repairs: Mapping[str, int] = field(default_factory=dict)  # mends of the history by kind, see `wire/history.py`
+    dialect: Dialect = "chat"
     trace: Trace | None = None
     prompt: Sequence[Json] | None = field(default=None, repr=False)  # the messages, where they are logged
 

@@ -68,7 +68,7 @@ class Usage:
 class Trace:
     """Where a request stands in a distributed trace (W3C Trace Context): identifiers in hexadecimal digits.
 
-    `parent_id` is the client's span, "" without one; `operation` and `requested`: what it asked for, of which model.
+    `parent_id` is the client's span, "" without one; `requested` the model that it asked for.
     """
 
     trace_id: str
@@ -76,7 +76,6 @@ class Trace:
     parent_id: str
     flags: int
     state: str
-    operation: str
     requested: str
 
     @property

@@ -26,7 +26,7 @@ function render(data) {
   live.data = data;
   byId("about").textContent = `${data.version}${data.mode === "shadow" ? ", shadow mode" : ""}`;
   byId("simulated").hidden = !data.simulated;
-  byId("shadow").hidden = data.mode !== "shadow";
+  byId("shadow").parentElement.hidden = data.mode !== "shadow";
   byId("login").hidden = true;
   byId("board").hidden = false;
   document.querySelector(".actions").hidden = false;

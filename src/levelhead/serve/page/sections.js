@@ -36,6 +36,10 @@ function showFigures(data) {
     ),
   ]);
   byId("figures").dataset.requests = requests;
+  const { served, routed } = data.shadow_usd;
+  show("shadow", [served, routed], () =>
+    served ? ["Routing would have saved ", exact(served - routed, usd(served - routed)), ` of ${usd(served)}.`] : "Nothing was answered yet.",
+  );
   byId("since").textContent = "Since this proxy started.";
 }
 
