@@ -61,7 +61,9 @@ def corpora(tmp_path: Path) -> Path:
 
 def test_the_same_data_give_the_same_bytes_and_a_model_that_works(data: Path, corpora: Path, tmp_path: Path) -> None:
     outs = [tmp_path / "a" / "model", tmp_path / "b" / "model"]
-    train(data, outs[0], corpora)
+    told: list[str] = []
+    train(data, outs[0], corpora, told.append)
+    assert told[1:3] == ["fitting levels", "fitting difficulties and abilities"]
     command(data, outs[1], corpora)
     for file in sorted(outs[0].iterdir()):
         assert file.read_bytes() == (outs[1] / file.name).read_bytes(), file.name

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from .options import ConfigOption, JsonOption, print_json, usd
+from .progress import telling
 
 
 def probe(
@@ -22,12 +23,10 @@ def probe(
     from ..team.probe import probe as measure
     from ..team.state import TeamState
 
-    def progress(what: str, count: int) -> None:
-        if count % 10 == 0:
-            typer.echo(f"{count} {what}", err=True)
-
-    with Router.from_config(config) as router:
-        report = asyncio.run(measure(router, model, budget_usd=budget_usd, progress=progress))
+    with Router.from_config(config) as router, telling() as tell:
+        report = asyncio.run(
+            measure(router, model, budget_usd=budget_usd, progress=lambda what, count: tell(f"{count} {what}"))
+        )
         TeamState(router.config.teams_store).add_probe(model, time.time(), report.as_json())
     if as_json:
         print_json(report.as_json())

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .options import ConfigOption, JsonOption, print_json, table, usd
+from .progress import counting
 
 if TYPE_CHECKING:
-    from ..types import Goal
+    from ..passage import Ask
+    from ..ports import QualityModel
+    from ..types import Assessment, Chat, Decision, Goal, Model
 
 
 def replay(
@@ -45,7 +49,9 @@ def replay(
 
     recorded = load_table(file, _prices(prices))
     roles = roles_of(recorded, strong=strong, efficient=efficient, second=second)
-    report = run(recorded, roles, _goal(config, max_quality_loss, confidence), load_quality_model())
+    with counting("prompts") as tick:
+        quality = _Counted(load_quality_model(), tick)
+        report = run(recorded, roles, _goal(config, max_quality_loss, confidence), quality)
     if as_json:
         print_json(report)
     else:
@@ -61,11 +67,30 @@ def _replay_log(file: Path, path: Path | None, confidence: float | None, *, as_j
 
     config = load(path)
     pipeline = Pipeline(rooms_of(config))
-    report = hindsight(read_log(file), lambda ask: pipeline.explain(ask)[0], confidence or config.goal().confidence)
+    with counting("requests") as tick:
+
+        def explain(ask: Ask) -> Decision:
+            tick()
+            return pipeline.explain(ask)[0]
+
+        report = hindsight(read_log(file), explain, confidence or config.goal().confidence)
     if as_json:
         print_json(report)
     else:
         _show_log(report, simulated=config.simulated)
+
+
+class _Counted:
+    """A quality model that says how often it was asked."""
+
+    def __init__(self, quality: QualityModel, tick: Callable[[], None]) -> None:
+        self._quality = quality
+        self._tick = tick
+        self.threshold = quality.threshold
+
+    def assess(self, chat: Chat, models: Sequence[Model]) -> Assessment:
+        self._tick()
+        return self._quality.assess(chat, models)
 
 
 def _show_log(report: dict[str, Any], *, simulated: bool) -> None:

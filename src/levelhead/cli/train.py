@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from .progress import telling
+
 
 def train(
     data: Annotated[Path, typer.Option(metavar="DIR", help="Recorded outcomes: train/*.parquet or *.jsonl.")],
@@ -19,5 +21,6 @@ def train(
     """Fit a model artefact to recorded outcomes and labelled tasks. Takes some minutes."""
     from ..learn import train as fit
 
-    manifest = fit(data, out, corpora)
+    with telling() as tell:
+        manifest = fit(data, out, corpora, tell)
     typer.echo(f"{out}: {manifest['name']}, fitted to {manifest['tasks']} labelled tasks; scores are in its card")

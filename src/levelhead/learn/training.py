@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,14 +51,18 @@ class Corpus:
     files: list[Path]
 
 
-def train(data: Path, out: Path, corpora: Path | None = None) -> dict[str, Any]:
+def train(
+    data: Path, out: Path, corpora: Path | None = None, tell: Callable[[str], None] = lambda said: None
+) -> dict[str, Any]:
     """Fits and writes an artefact to `out`; returns its manifest.
 
     `corpora`: the folder with `levels/`, `apart/`, `coats.json` and `abilities.json` (None: the shipped one).
+    `tell` hears what is being done.
     Raises `ConfigError` where data or corpora are missing.
     """
     with threadpool_limits(limits=1):  # sums in one order: the same bytes on any number of cores
-        return _train(read_corpus(data, corpora or own_corpora()), data, out)
+        tell("reading outcomes and labelled tasks")
+        return _train(read_corpus(data, corpora or own_corpora()), data, out, tell)
 
 
 def read_corpus(data: Path, corpora: Path) -> Corpus:
@@ -77,13 +81,15 @@ def read_corpus(data: Path, corpora: Path) -> Corpus:
     )
 
 
-def _train(corpus: Corpus, data: Path, out: Path) -> dict[str, Any]:
+def _train(corpus: Corpus, data: Path, out: Path, tell: Callable[[str], None]) -> dict[str, Any]:
+    tell("fitting levels")
     coated = [corpus.wardrobe.coated(task, number) for number in range(COATS) for task in corpus.tasks]
     readings = levels.Readings.of([*corpus.tasks, *coated])
     everything = np.arange(readings.level.size)
     linear = levels.Linear.fit(readings, everything)
     inputs = levels.held_out_inputs(readings, everything)
     trees = levels.boost(inputs, readings.level)
+    tell("fitting difficulties and abilities")
     problem = Problem.of(corpus.outcomes, linear.idf)
     fitted = problem.fit()
     slope, in_domain = calibrate(problem)
@@ -107,6 +113,7 @@ def _train(corpus: Corpus, data: Path, out: Path) -> dict[str, Any]:
         "load": np.round(np.stack([fitted.difficulty.mean, fitted.difficulty.spread]), 4).astype(np.float32),
         **levels.tree_arrays(trees),
     }
+    tell("scoring on each source with the others' model")
     scores: dict[str, Scores] = {"leave_one_source_out": leave_one_source_out(problem), "in_domain": in_domain}
     scores["levels"] = _level_scores(corpus, readings, inputs, linear, trees)
     manifest = {
