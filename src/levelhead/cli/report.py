@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -67,7 +68,21 @@ def _figures(config: Config, since: float) -> dict[str, Any]:
         password=password,
         simulated=config.simulated,
     )
-    return figures.told([as_json(balance) for balance in balances], simulated=config.simulated)
+    told = figures.told([as_json(balance) for balance in balances], simulated=config.simulated)
+    return {**told, "teams": _uplifts(config)}
+
+
+def _uplifts(config: Config) -> list[dict[str, Any]]:
+    """What a strong model was worth in each slot of teams, where coins have shown it."""
+    import sqlite3
+
+    from ..team.seats import SeatBook
+    from ..team.state import TeamState
+
+    try:
+        return [asdict(one) for one in SeatBook(TeamState(config.teams_store)).uplift()]
+    except sqlite3.Error as error:
+        raise OSError(f"{config.teams_store}: {error}") from None
 
 
 def _show(found: dict[str, Any], out: Path | None) -> None:
@@ -83,6 +98,9 @@ def _show(found: dict[str, Any], out: Path | None) -> None:
     if (loss := (found["loss"] or {}).get("served")) is not None:
         bounds = f"{loss['lower']:+.1%} to {loss['upper']:+.1%}"
         rows.append(("quality lost", f"{loss['loss']:+.1%} ({bounds}), by {loss['audits']:,} audits"))
+    for one in found["teams"]:
+        bounds = f"{one['low']:+.3f} to {one['high']:+.3f}"
+        rows.append((f"strength in {one['slot']}", f"{one['uplift']:+.3f} ({bounds}), by {one['runs']:,} runs"))
     if (shadow := found["shadow"]) is not None:
         bounds = shadow["bounds"]
         said = "" if bounds is None else f" ({bounds[0]:.1%} to {bounds[1]:.1%})"

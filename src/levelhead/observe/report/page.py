@@ -43,7 +43,7 @@ svg{display:block;width:100%;max-width:32rem;height:auto;margin:.5rem 0}svg text
 
 def page(report: Mapping[str, Any]) -> str:
     """`report` is what `Figures.told` gives."""
-    sections = (_summary, _days, _cells, _quality, _loss, _shadow, _budgets, _method)
+    sections = (_summary, _days, _cells, _quality, _loss, _teams, _shadow, _budgets, _method)
     return _HEAD + "\n".join(part for section in sections for part in section(report)) + "\n</main></body></html>\n"
 
 
@@ -159,6 +159,19 @@ def _loss(report: Mapping[str, Any]) -> Iterator[str]:
             f"<p>{found['by_relatives']:,} more were graded by a judge of the family of a model that it compared; they"
             " are on record and count for nothing here.</p>"
         )
+
+
+def _teams(report: Mapping[str, Any]) -> Iterator[str]:
+    found = report.get("teams")
+    if not found:
+        return
+    yield "<h2>What a strong model was worth in teams' slots</h2>"
+    rows = [
+        (one["slot"], f"{one['runs']:,}", f"{one['uplift']:+.3f}", f"{one['low']:+.3f} to {one['high']:+.3f}")
+        for one in found[:_MOST_CELLS]
+    ]
+    yield _table(("slot", "runs by coin", "uplift", "95 % interval"), rows, names=1)
+    yield ("<p>Main effects on the scores of runs, 0 to 1, from seats whose tier a coin of known chance decided.</p>")
 
 
 def _shadow(report: Mapping[str, Any]) -> Iterator[str]:
