@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from levelhead.team.leaning import RAREST, Lean, Money, lean_plan, place_of
+from levelhead.team.leaning import RAREST, Lean, Money, lean_plan, place_of, upgraded
 from levelhead.team.worth import PLACES, Worth, worth
 from levelhead.types import Level
 
@@ -103,3 +103,19 @@ def test_coins_never_ask_for_more_than_the_budget_covers() -> None:
     assert table.sum(axis=1).max() == 2
     chances = np.array([[p.propensity if p.lean > 0 else 1 - p.propensity for p in plan] for plan in plans])
     assert table.mean(axis=0) == pytest.approx(chances.mean(axis=0), abs=0.06)
+
+
+def test_what_others_leave_buys_strength_where_it_gains_most() -> None:
+    """Money for one strong call beside four cheap ones; agents 1 and 2 missed it, 2 by more."""
+    turns: Any = [(at, "act") for at in range(4)]
+    missed = dict(zip(turns, (Lean(1.0), Lean(-1.0, missed=0.05), Lean(-1.0, missed=0.1), Lean(0.0)), strict=True))
+    for calls, starting, found in (
+        (14, turns, []),  # what the plan needs: 10 + 3
+        (22, turns, [turns[2]]),
+        (22, turns[:2], []),  # kept for agent 2
+        (31, turns, [turns[2], turns[1]]),
+        (31, turns[:2], [turns[1]]),
+    ):
+        assert upgraded(missed, starting, turns, calls, 10.0) == found
+    assert upgraded(missed, turns[1:2], turns[1:2], 10, 10.0) == [turns[1]]  # the others are through
+    assert [one.missed for one in plan_of(4, Level.L3, money=Money(10.0, 13))] == [0, 0, 0, pytest.approx(0.06)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from cast import ScriptedRouter, plain
@@ -14,6 +15,7 @@ from levelhead.errors import BudgetExhausted
 from levelhead.team import Team
 from levelhead.team.protocols import PROTOCOLS
 from levelhead.team.purse import Purse
+from levelhead.types import Level
 
 
 class Dear(ScriptedRouter):
@@ -75,3 +77,24 @@ def test_the_final_turn_keeps_what_a_call_costs() -> None:
     rest = purse.take(*range(1, 99))
     assert purse.left >= 200
     assert sum(rest) + early <= 800
+
+
+@pytest.mark.parametrize(("cheaper", "leans"), [(1.0, [1, -1, -1, -1]), (0.1, [1, -1, -1, 1])])
+def test_a_seat_that_money_kept_from_strength_gets_it_when_others_cost_less(cheaper: float, leans: list[int]) -> None:
+    """Foreseen: 0.2 cents a cheap call, 2 a strong one; the budget covers one strong call and the first seat has it."""
+
+    class Foreseeing(ScriptedRouter):
+        def explain(self, messages, **fields):
+            models = [SimpleNamespace(tier_rank=rank, name=str(rank)) for rank in (0, 1)]
+            pairs = zip(models, (0.001, 0.01), strict=True)
+            able = [SimpleNamespace(eligible=True, model=model, expected_cost_usd=cost) for model, cost in pairs]
+            return SimpleNamespace(level=Level.L3, candidates=able, model=models[0])
+
+        async def achat(self, messages, **fields):
+            cost = 0.02 if float(fields.get("lean", 0)) > 0 else 0.002
+            outcome = await super().achat(messages, **fields)
+            return replace(outcome, cost_usd=min(cost * cheaper, float(fields["max_cost_usd"])))
+
+    run = Team("m", agents=4, budget_usd=0.028, router=Foreseeing(plain), pacing=256).run("task")
+    assert [turn.lean for turn in run.contributions] == leans
+    assert run.cost_usd <= 0.028

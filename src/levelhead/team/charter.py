@@ -29,7 +29,7 @@ Kind = Literal["person", "system", "client"]
 RIGHTS = ("abstain",)
 
 # Ring 2, with the values that hold until somebody approves others: the most that a run may cost in USD (None: as the
-# budgets say), the quality that is aimed at, the share of seats that coins decide, the share of runs that are judged.
+# budgets say), the quality that is aimed at, how likely a coin decides a seat, the share of runs that are judged.
 RING_2: Mapping[str, Any] = {"run_budget_usd": None, "target_quality": 1.0, "explore": 0.0, "judge_share": 1.0}
 _RING_2_BOUNDS = {
     "run_budget_usd": (0.0, 1e9),

@@ -18,7 +18,7 @@ likely to be strong as money allows on average. Whatever a seat's chance comes t
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,10 +39,12 @@ _UNTRIED = 0.7  # of the prior's standard deviation: with more left, nothing was
 
 @dataclass(frozen=True, slots=True)
 class Lean:
-    """`lean`: 1 strength, -1 thrift, 0 as the router reads it; `propensity`: its probability, 1 without a coin."""
+    """`lean`: 1 strength, -1 thrift, 0 as the router reads it; `propensity`: its probability, 1 without a coin.
+    `missed`: the uplift that only money kept the seat from, else 0."""
 
     lean: float
     propensity: float = 1.0
+    missed: float = 0.0
 
     @property
     def randomised(self) -> bool:
@@ -91,7 +93,7 @@ def lean_plan(
     money = money or Money()
     seats = [(slots[agent], place_of(agent, len(slots), phase)) for agent, phase in turns if phase != "intend"]
     acting = [turn for turn in turns if turn[1] != "intend"]
-    chances, spare = _wanted(seats, level, worth, threshold, money, len(turns))
+    chances, spare, missed = _wanted(seats, level, worth, threshold, money, len(turns))
     calls = money.strong_calls(money.units, len(turns))
     if explore > 0:
         covered = [calls, money.strong_calls(money.average, len(turns))]
@@ -102,24 +104,42 @@ def lean_plan(
     coins = random.Random(seed)  # noqa: S311 - a trial's coins, guard nothing
     strong, propensities = toss(chances, None if calls is None else int(calls), coins)
     plan = {turn: Lean(0.0) for turn in turns}
-    for turn, taken, chance, thrift in zip(acting, strong, propensities, spare, strict=True):
+    for turn, taken, chance, thrift, short in zip(acting, strong, propensities, spare, missed, strict=True):
         if 0 < chance < 1:
             plan[turn] = Lean(1.0, chance) if taken else Lean(-1.0, 1 - chance)
         else:
-            plan[turn] = Lean(1.0 if taken else -1.0 if thrift else 0.0)
+            plan[turn] = Lean(1.0 if taken else -1.0 if thrift else 0.0, missed=0.0 if taken else short)
     return plan
+
+
+def upgraded(
+    plan: Mapping[Turning, Lean], starting: Collection[Turning], coming: Collection[Turning], calls: float, ratio: float
+) -> list[Turning]:
+    """Of the turns that start now, those that what others have left buys strength for. `coming`: all that are still to
+    be played, these included; `calls`: what money is left, in calls of the cheapest model."""
+    known = [turn for turn in coming if turn in plan]
+    spare = calls - sum(ratio if plan[turn].lean > 0 else 1.0 for turn in known)
+    found = []
+    for turn in sorted(known, key=lambda turn: -plan[turn].missed):
+        if plan[turn].missed <= 0 or spare < ratio - 1:
+            break
+        spare -= ratio - 1
+        if turn in starting:
+            found.append(turn)
+    return found
 
 
 def _wanted(
     seats: Sequence[tuple[str, Place]], level: Level | None, worth: Worth, threshold: float, money: Money, turns: int
-) -> tuple[list[float], list[bool]]:
-    """For each seat the chance with which strength is bought, and whether it leans to thrift where it isn't."""
+) -> tuple[list[float], list[bool], list[float]]:
+    """For each seat the chance with which strength is bought, whether it leans to thrift where it isn't, and what it
+    would have gained where a run's budget is all that speaks against it."""
     calls = money.strong_calls(money.units, turns)
     average = money.strong_calls(money.average, turns)
     gains = [worth.expected(*seat, level) for seat in seats]
     if average is not None and level is not None:
         bought = _over_levels(seats, level, worth, average, money.levels)
-        return _at_most(bought, gains, calls), [True] * len(seats)
+        return _at_most(bought, gains, calls), [True] * len(seats), [0.0] * len(seats)
     bought = [1.0 if gain > threshold else 0.0 for gain in gains]
     kept = _at_most(bought, gains, calls)
     spare = []
@@ -127,7 +147,7 @@ def _wanted(
         untried = worth.doubt(*seat, level) > _UNTRIED
         middle = untried and level in _HARD and seat[1] == "middle"
         spare.append(wish > 0 or middle or gain < -threshold)
-    return kept, spare
+    return kept, spare, [gain if wish > 0 else 0.0 for gain, wish in zip(gains, bought, strict=True)]
 
 
 def _at_most(chances: list[float], gains: Sequence[float], calls: float | None) -> list[float]:

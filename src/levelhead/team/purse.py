@@ -8,7 +8,7 @@ output is final, which stays untouched until then.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 
 from ..types import NANOS_PER_USD, Nanos
 
@@ -39,6 +39,11 @@ class Purse:
     def left(self) -> Nanos:
         """Neither spent nor set aside."""
         return self._free
+
+    @property
+    def coming(self) -> Collection[Hashable]:
+        """The planned turns that haven't begun."""
+        return self._needs.keys()
 
     def plan(self, turn: Hashable, need: float) -> None:
         """One more turn to come."""

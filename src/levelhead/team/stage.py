@@ -11,7 +11,7 @@ from ..errors import BudgetExhausted, InvalidRequest, LevelheadError, UpstreamEr
 from ..types import NANOS_PER_USD, Json, Level, Outcome, Reason
 from . import prompts
 from .answers import NO_ROLE, Said, read_answer, read_plan, read_ranking
-from .leaning import RATIO, Lean
+from .leaning import RATIO, Lean, Turning, upgraded
 from .purse import Purse, usd
 from .record import Phase, Turn
 from .transcript import Excerpt, excerpt, newest_lines
@@ -38,10 +38,32 @@ class Cast:
     slots: tuple[str, ...]
     view_bytes: int
     max_output_tokens: int
-    lean: Callable[[int, Phase], Lean]
+    leans: Leans
     fixed_role: Callable[[Lean], bool]
     fields: Mapping[str, Any] = field(default_factory=dict)
     history: str = ""  # roles of earlier tasks, JSON lines
+
+
+class Leans:
+    """A run's plan. Seats that only money kept from strength get it when others, by abstaining or by answering for
+    less than was foreseen, have left enough. `unit`: nanodollars of an agent's cheapest call, 0: not known."""
+
+    def __init__(self, plan: Mapping[Turning, Lean], ratio: float, unit: int) -> None:
+        self._plan = dict(plan)
+        self._ratio = ratio
+        self._unit = unit
+
+    def of(self, agent: int, phase: Phase) -> Lean:
+        return self._plan[agent, phase]
+
+    def play(self, starting: Sequence[Turning], purse: Purse) -> None:
+        """Before these turns start: upgrades those that there is money for by now."""
+        if purse.budget is None or not self._unit:
+            return
+        coming = [turn for turn in self._plan if turn in purse.coming]
+        for turn in upgraded(self._plan, starting, coming, purse.left / self._unit, self._ratio):
+            self._plan[turn] = Lean(1.0)
+            purse.weigh(turn, self._ratio)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +104,7 @@ class Stage:
         step = self.steps
         self.steps += 1
         acting = [(cue.agent, cue.phase) for cue in cues]
+        self.cast.leans.play(acting, self.purse)
         until = self.purse.spent + self.purse.due(*acting)
         ceilings = self.purse.take(*acting)
         turns = await _all([self._turn(cue, step, taken) for cue, taken in zip(cues, ceilings, strict=True)])
@@ -150,7 +173,7 @@ class Stage:
         return turn
 
     async def _turn(self, cue: Cue, step: int, taken: int | None) -> Turn:
-        cast, lean = self.cast, self.cast.lean(cue.agent, cue.phase)
+        cast, lean = self.cast, self.cast.leans.of(cue.agent, cue.phase)
         free = not cue.role and not cast.fixed_role(lean)
         blank = Turn(cue.agent, cast.slots[cue.agent], cue.phase, step, "failed", free_role=free, lean=lean.lean)
         blank = replace(blank, propensity=lean.propensity)

@@ -22,7 +22,7 @@ from .office import DEFAULTS, office_for
 from .protocols import Coordination, protocol_named, purse_for
 from .purse import usd
 from .record import SeatUplift, TeamRun, Turn, summary
-from .stage import BYTES_PER_TOKEN, Asker, Cast, Foresight, Stage, foresee
+from .stage import BYTES_PER_TOKEN, Asker, Cast, Foresight, Leans, Stage, foresee
 from .tuning import Arm
 from .views import counting
 
@@ -188,7 +188,7 @@ class Team:
             slots=self.slots,
             view_bytes=max(0, room * BYTES_PER_TOKEN),
             max_output_tokens=self._max_output_tokens,
-            lean=lambda agent, phase: plan[agent, phase],
+            leans=Leans(plan, foresight.ratio, foresight.least),
             fixed_role=self._fixed(task),
             fields=self._fields,
             history="\n".join(self._history),
