@@ -83,17 +83,15 @@ class Bench:
         self.ended.set()
         self.bills.append(bill)
 
-    async def ask(
-        self, said: str = EASY, *, key: Key = KEY, slot: str = "lax", wait: bool = True, **fields: Any
-    ) -> str:
-        """The model that answered."""
+    async def ask(self, said: str = EASY, *, key: Key = KEY, slot: str = "lax", **fields: Any) -> str:
+        """The model that answered; once its audit has ended, if it was picked."""
         self.ended.clear()
         body = {"model": f"auto/{slot}", "messages": [{"role": "user", "content": said}], **fields}
         reply = await self.pipeline.respond(Ask(orjson.dumps(body), {}, key))
         if reply.chunks is not None:
             async for _ in reply.chunks:
                 pass
-        if wait:
+        if reply.passage.sampled:
             await asyncio.wait_for(self.ended.wait(), 5)
         assert reply.passage.model is not None
         return reply.passage.model.name
@@ -128,9 +126,7 @@ def test_both_paths_are_picked_by_the_same_coin(tmp_path: Path) -> None:
     async def work(bench: Bench) -> None:
         for at in range(200):
             for said, slot in ((EASY, "lax"), (HARD, "strict")):
-                served[await bench.ask(f"{said} {at}", slot=slot, wait=False)] += 1
-                for _ in range(40):
-                    await asyncio.sleep(0)
+                served[await bench.ask(f"{said} {at}", slot=slot)] += 1
 
     bench = on(tmp_path, work, rate=0.2, seed=5, slots={"lax": {"max_quality_loss": 1}, "strict": {"cascade": "off"}},
                goal={"max_quality_loss": 0})  # fmt: skip
@@ -145,7 +141,7 @@ def test_both_paths_are_picked_by_the_same_coin(tmp_path: Path) -> None:
 def test_without_a_rate_nothing_is_picked(tmp_path: Path) -> None:
     async def work(bench: Bench) -> None:
         for _ in range(20):
-            await bench.ask(wait=False)
+            await bench.ask()
 
     bench = on(tmp_path, work, rate=0.0)
     assert (len(bench.upstream.calls), bench.told) == (20, Counter())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,17 @@ MOST = 4000  # prompts of a source that are read
 def text_only(data: Path, seed: int) -> dict[str, tuple[Floats, Floats]]:
     """(trust, loss) by source."""
     quality, found = load_quality_model(), {}
+    for name, strong, efficient, table in pairs(data, seed):
+        _, trust = route(table, Roles(strong, efficient), Goal(), quality)
+        found[name] = trust, table.score[:, 1] - table.score[:, 0]
+    return found
+
+
+def pairs(data: Path, seed: int) -> Iterator[tuple[str, str, str, Table]]:
+    """(name, strong, efficient, prompts x (efficient, strong)) of each."""
     for source, strong, efficient in PAIRS:
         table = _pair(data / "train" / f"{source}.parquet", strong, efficient, seed)
-        _, trust = route(table, Roles(strong, efficient), Goal(), quality)
-        found[f"{source}: {strong} / {efficient}"] = trust, table.score[:, 1] - table.score[:, 0]
-    return found
+        yield f"{source}: {strong} / {efficient}", strong, efficient, table
 
 
 def _pair(path: Path, strong: str, efficient: str, seed: int) -> Table:

@@ -12,13 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from levelhead.assemble import rooms_of
+from levelhead.config import load
+from levelhead.policy import FILE, Certificate, save
 from levelhead.spend import stored_balances
 from levelhead.testing import Fault, Refusal, Reply, ToolUse
 from levelhead.types import NANOS_PER_USD, Budget, Usage
 
 from .conftest import PAIR
-from .house import Proxy, Vendors, eventually
+from .house import VENDOR_KEYS, Proxy, Vendors, eventually
 from .talk import Client
 
 EASY = "Translate 'cat' into French"
@@ -42,8 +46,11 @@ JUDGING = Decimal("0.000152")  # 300 x 0.4 + 20 x 1.6, USD per million tokens
 
 def started(folder: Path, vendors: Vendors, **settings: Any) -> Proxy:
     """With one model of each tier, and a judge."""
-    models = {name: model for name, model in vendors.models().items() if name in (*PAIR, "gpt-mini")}
-    return Proxy(folder, vendors, **{**SETTINGS, "models": models, **settings})
+    return Proxy(folder, vendors, **{**SETTINGS, "models": models_of(vendors), **settings})
+
+
+def models_of(vendors: Vendors) -> dict[str, Any]:
+    return {name: model for name, model in vendors.models().items() if name in (*PAIR, "gpt-mini")}
 
 
 def grades(first: int, second: int) -> str:
@@ -359,11 +366,32 @@ def test_workers_race_for_the_day_s_money(running_vendors: Vendors, tmp_path: Pa
         with ThreadPoolExecutor(8) as pool:
             for _ in range(40):
                 list(pool.map(ask, range(8)))
-                if proxy.metric("budget_usd", scope="audit", kind="spent") > Decimal("0.022"):
+                if proxy.metric("budget_usd", scope="audit", kind="spent") > Decimal("0.017"):
                     break
         eventually(lambda: not proxy.metric("budget_usd", scope="audit", kind="reserved"), "the last audit's end")
         spent = proxy.metric("cost_usd_total", kind="audit")
         assert results(proxy, "budget") > 0
-        assert Decimal("0.015") < spent <= Decimal("0.03")
+        assert Decimal("0.017") < spent <= Decimal("0.03")
         asked = len(running_vendors.claude.requests), len(running_vendors.openai.requests)
         assert spent == COSTS["claude"] * asked[0] + JUDGING * asked[1]
+
+
+def test_audits_withdraw_a_certificate(running_vendors: Vendors, tmp_path: Path) -> None:
+    """It promised two points; the judge finds every answer worse. A restart doesn't bring it back."""
+    running_vendors.fresh()
+    answers(running_vendors)
+    file = tmp_path / "models.yaml"
+    file.write_text(yaml.safe_dump({"models": models_of(running_vendors)}))
+    rooms = rooms_of(load(file, env={**VENDOR_KEYS, "LEVELHEAD_HOME": str(tmp_path)}))
+    promised = ("drafter", "", 0.0, 0.02, 0.95, 900, 0.004, 0.015, 1.0, "exact")
+    save([Certificate(rooms.drafting.policy, "direct", *promised)], tmp_path / FILE)
+    with started(tmp_path, running_vendors) as proxy:
+        client = proxy.client("team")
+        reasons = (client.chat(EASY, model="auto/drafter").headers["x-levelhead-reason"] for _ in range(1_000))
+        asked = next(at for at, reason in enumerate(reasons) if "uncertified" in reason)
+        assert asked > 5
+        assert proxy.metric("certified", slot="drafter") == 0
+        assert "the loss has risen above the goal" in proxy.log
+    with started(tmp_path, running_vendors) as proxy:
+        assert "uncertified" in proxy.client("team").chat(EASY, model="auto/drafter").headers["x-levelhead-reason"]
+        assert proxy.metric("quality_loss", slot="drafter", level="all", bound="estimate") == 1
