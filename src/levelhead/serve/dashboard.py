@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import heapq
 import time
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
@@ -18,6 +19,7 @@ from ..learning import Learner
 from ..observe.dashboard import brief, figures, history
 from ..router import Pipeline
 from ..spend import as_json
+from ..types import Balance
 from .access import Access, bearer
 from .exchange import JSON_HEAD, Exchange, Work
 
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
 SCRIPTS = ("elements.js", "charts.js", "sections.js", "decisions.js", "playground.js", "main.js")
 OPEN, LOCKED = b'data-locked="no"', b'data-locked="yes"'
 DECISIONS = 25  # shown
-PAST = 2_000  # decisions behind the plot
+BUDGETS = 8
+PAST = 1_000  # decisions behind the plot
 PAST_SECONDS = 10.0  # until they are read again
 
 
@@ -74,7 +77,11 @@ class Dashboard:
     async def _data(self, exchange: Exchange, *, everything: bool) -> None:
         """With keys but no admin key there is nobody who may see every key's budgets and decisions."""
         told = {"object": "dashboard", **self._about, "at": time.time(), **await self._metrics.read(figures)}
-        told["budgets"] = [as_json(balance) for balance in self._pipeline.balances(None)] if everything else None
+        told["budgets"], told["more_budgets"] = None, 0
+        if everything:
+            known = self._pipeline.balances(None)
+            told["budgets"] = [as_json(one) for one in await asyncio.to_thread(foremost, known)]
+            told["more_budgets"] = len(known) - len(told["budgets"])
         told["decisions"] = [brief(row) for row in await self._rows(DECISIONS)] if everything else None
         told["history"] = await self._history()
         exchange.reply(200, orjson.dumps(told), JSON_HEAD + b"cache-control: no-store\r\n")
@@ -95,6 +102,16 @@ class Dashboard:
             return await self._learner.decisions(most)
         except Overloaded:
             return []
+
+
+def foremost(balances: Sequence[Balance]) -> list[Balance]:
+    """What a page has room for: budgets that last before those of runs, of which there may be very many; by use."""
+
+    def rank(one: Balance) -> tuple[bool, float]:
+        passes = one.scope.kind == "run" or "/" in one.scope.name
+        return passes, one.remaining / one.limit if one.limit else 0.0
+
+    return heapq.nsmallest(BUDGETS, balances, key=rank)
 
 
 def _parts() -> tuple[str, str, str]:

@@ -80,17 +80,13 @@ function showQuality(data) {
   });
 }
 
-const MOST_BUDGETS = 7;
-
 function showBudgets(data) {
   const known = data.budgets;
-  show("budgets", [known, Math.floor(data.at / 30)], () => {
+  show("budgets", [known, data.more_budgets, Math.floor(data.at / 30)], () => {
     if (known === null) return element("p", {}, "Set server.admin_key_env to see every key's budgets here.");
     if (!known.length) return element("p", {}, "No budget is in use.");
     const used = (one) => (one.limit_usd ? (one.spent_usd + one.reserved_usd) / one.limit_usd : 1);
-    const passing = (one) => (one.scope.startsWith("run:") || one.scope.includes("/") ? 1 : 0);
-    const fullest = [...known].sort((a, b) => passing(a) - passing(b) || used(b) - used(a));
-    const shown = fullest.slice(0, MOST_BUDGETS).map((one) => {
+    const shown = known.map((one) => {
       const refill = one.refills_at == null ? "doesn't refill" : `refills in ${wait(one.refills_at - data.at)}, at ${moment(one.refills_at)}`;
       const reserved = one.reserved_usd ? `; ${usd(one.reserved_usd)} reserved` : "";
       return element(
@@ -100,8 +96,8 @@ function showBudgets(data) {
         element("p", { class: "faint" }, `${percent(used(one))} used${reserved}`, element("span", {}, refill)),
       );
     });
-    const rest = known.length - MOST_BUDGETS;
-    return [...shown, rest > 0 ? element("p", { class: "faint" }, `and ${count(rest)} more, less used; levelhead budgets lists them.`) : null];
+    const more = data.more_budgets;
+    return [...shown, more ? element("p", { class: "faint" }, `and ${count(more)} more, less used; levelhead budgets lists them.`) : null];
   });
 }
 
