@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import random
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from levelhead.team.coins import toss, within
 from levelhead.team.leaning import RAREST, Lean, Money, lean_plan, place_of, upgraded
 from levelhead.team.worth import PLACES, Worth, worth
 from levelhead.types import Level
@@ -119,3 +124,20 @@ def test_what_others_leave_buys_strength_where_it_gains_most() -> None:
         assert upgraded(missed, starting, turns, calls, 10.0) == found
     assert upgraded(missed, turns[1:2], turns[1:2], 10, 10.0) == [turns[1]]  # the others are through
     assert [one.missed for one in plan_of(4, Level.L3, money=Money(10.0, 13))] == [0, 0, 0, pytest.approx(0.06)]
+
+
+@given(st.lists(st.floats(0.01, 0.99), min_size=1, max_size=6), st.integers(0, 6))
+def test_the_chances_written_down_are_exact(chances: list[float], most: int) -> None:
+    """Against all ways in which the coins can fall."""
+    allowed, strong = 0.0, np.zeros(len(chances))
+    for fallen in product((False, True), repeat=len(chances)):
+        chance = float(np.prod([p if up else 1 - p for p, up in zip(chances, fallen, strict=True)]))
+        if sum(fallen) <= most:
+            allowed += chance
+            strong += chance * np.array(fallen)
+    assert within(chances, min(most, len(chances))) == pytest.approx(strong / allowed)
+
+
+def test_coins_that_cannot_be_kept_to_are_refused() -> None:
+    with pytest.raises(ValueError, match="for sure"):
+        toss([1.0, 1.0], 1, random.Random(0))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from ..types import Level
 from .leaning import Money, place_of
 from .record import SeatUplift, TeamRun
-from .state import SeatTrial, TeamState
+from .state import MOST_TRIALS, SeatTrial, TeamState
 from .uplift import Effect, by_slot, interval
 from .worth import Worth, worth
 
@@ -61,6 +61,9 @@ class SeatBook:
             self._trials = [trial for trial in self._trials if trial.run not in runs]
         self._scored |= runs
         self._trials.extend(trials)
+        if len(self._trials) > 2 * MOST_TRIALS:
+            del self._trials[:-MOST_TRIALS]
+            self._known = -1
 
     def ended(self, cost_usd: float, level: Level | None) -> None:
         """Writes down what a run cost and how hard its task was."""

@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS charter_log(
     action TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, why TEXT NOT NULL, allowed INTEGER NOT NULL,
     reason TEXT NOT NULL, previous TEXT NOT NULL, hash TEXT NOT NULL);
 """
+MOST_TRIALS = 100_000  # that are learned from: some hundred runs of 256 seats, many thousand of eight
 _LATER = {"slot": "TEXT NOT NULL DEFAULT ''", "verdict": "REAL"}  # columns that files of earlier versions lack
 
 
@@ -105,12 +106,16 @@ class TeamState:
                 [(t.run, t.place, t.level, t.strong, t.propensity, t.score, t.slot, t.verdict) for t in trials],
             )
 
-    def seat_trials(self) -> list[SeatTrial]:
+    def seat_trials(self, most: int = MOST_TRIALS) -> list[SeatTrial]:
+        """The newest ones, in the order in which they came."""
         with self.open() as db:
             rows = db.execute(
-                "SELECT run, place, level, strong, propensity, score, slot, verdict FROM seat_trials ORDER BY seq"
+                "SELECT run, place, level, strong, propensity, score, slot, verdict FROM seat_trials"
+                " ORDER BY seq DESC LIMIT ?",
+                (most,),
             )
-            return [SeatTrial(run, place, level, bool(strong), *rest) for run, place, level, strong, *rest in rows]
+            found = [SeatTrial(run, place, level, bool(strong), *rest) for run, place, level, strong, *rest in rows]
+        return found[::-1]
 
     def seat_trial_count(self) -> int:
         """0 where there is no file yet: none is made for the asking."""
