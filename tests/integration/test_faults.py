@@ -258,5 +258,6 @@ def test_answers_do_not_mix(duo: Client, vendors: Vendors) -> None:
 
     with ThreadPoolExecutor(16) as pool:
         assert all(pool.map(one, range(192)))
-    assert sum(vendor.connections for vendor in vendors.all) < len(vendors.deepseek.requests)  # they were reused
+    asked = sum(len(vendor.requests) for vendor in vendors.all)
+    assert sum(vendor.connections for vendor in vendors.all) < 3 * asked // 4  # reused, but for streams that were left
     eventually(lambda: duo.balance(KEY).reserved == 0, "what was left is settled")
