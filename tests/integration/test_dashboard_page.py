@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from levelhead.testing import Reply
+
 from .browser import Watched, chromium, looking, needs_browser
+from .conftest import PAIR
 from .house import Proxy, Vendors, eventually
 
 if TYPE_CHECKING:
@@ -250,3 +253,20 @@ def test_shadow_mode_says_what_routing_would_save(browser: Browser, vendors: Ven
         assert saved > 0
         assert float(shown.get_attribute("value") or 0) == pytest.approx(float(saved), abs=1e-9)
         assert watched.complaints == []
+
+
+def test_what_audits_found_fits_a_phone(browser: Browser, vendors: Vendors, tmp_path: Path) -> None:
+    vendors.openai.answer = lambda asked: Reply(text='{"answer_1": 2, "answer_2": 2}')
+    audit = {"rate": 1.0, "usd_per_day": 5, "judge": "gpt-mini"}
+    with Proxy(tmp_path, vendors, keys={"duo": {"models": PAIR}}, slots={"s" * 40: {}}, audit=audit) as proxy:
+        for i in range(3):
+            assert proxy.client("duo").chat(f"task {i}", headers={"x-levelhead-slot": "s" * 40}).status == 200
+        eventually(lambda: proxy.metric("audits_total", result="judged") == 3, "audits end")
+        with looking(browser, viewport={"width": 400, "height": 900}) as watched:
+            watched.page.goto(f"{proxy.url}/dashboard")
+            watched.page.wait_for_selector("#quality tbody tr")
+            upper = proxy.metric("quality_loss", slot="all", level="all", bound="upper")
+            assert figure(watched, "Quality lost, at most") == pytest.approx(float(upper))
+            assert watched.page.locator("#quality tbody tr", has_text="s" * 40).count() == 2  # its level, and all
+            assert watched.page.evaluate("document.documentElement.scrollWidth") == 400
+            assert watched.complaints == []

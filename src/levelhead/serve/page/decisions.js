@@ -36,7 +36,7 @@ function candidates(rows, chosen) {
     ),
     exact(one.expected_cost_usd, usd(one.expected_cost_usd)),
   ]));
-  return element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Candidates" }, made);
+  return scrolling("Candidates", made);
 }
 
 function explanation(row) {

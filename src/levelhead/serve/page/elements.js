@@ -36,6 +36,9 @@ function table(caption, columns, rows, attributes = {}) {
   );
 }
 
+/** For what may be wider than a phone: it scrolls by itself, by keyboard too. */
+const scrolling = (label, content) => element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, content);
+
 function meter(share, label, kind = "") {
   const bounded = Math.min(1, Math.max(0, share));
   const about = { role: "meter", "aria-label": label, "aria-valuemin": 0, "aria-valuemax": 100 };

@@ -66,12 +66,12 @@ function showQuality(data) {
   const cells = data.quality_loss;
   show("quality", [cells, data.verdicts], () => {
     const judged = data.verdicts.filter((one) => one.good + one.bad > 0);
-    const columns = [["slot", "name"], ["level", "name"], ["at least", ""], ["estimate", ""], ["at most", ""]];
+    const columns = [["slot", "name"], ["level", "name", "short"], ["at least", ""], ["estimate", ""], ["at most", ""]];
     const bound = (loss) => (loss == null ? "" : exact(loss, percent(loss, 2)));
     const rows = cells.map((cell) => [cell.slot, cell.level, bound(cell.lower), bound(cell.estimate), bound(cell.upper)]);
     return [
       cells.length
-        ? table("Quality lost against always-strong, with its bound", columns, rows)
+        ? scrolling("Quality lost", table("Quality lost against always-strong, with its bounds", columns, rows))
         : element("p", {}, "No evidence yet of what routing does to quality: it comes from audits and certificates."),
       judged.length
         ? table("Verdicts on answers", [["tier", "name"], ["good", ""], ["bad", ""]], judged.map((one) => [one.tier, exact(one.good, count(one.good)), exact(one.bad, count(one.bad))]))
