@@ -301,3 +301,17 @@ def test_shadow_mode_is_said(tmp_path: Path) -> None:
     found = examine(file, offline=True)[0]
     assert (found.check, found.status) == ("config", "ok")
     assert "nothing is routed" in found.detail
+
+
+@pytest.mark.parametrize(("judge", "status"), [("gemini-3-pro", "ok"), ("claude-opus-5", "warn")])
+def test_a_judge_of_a_family_that_it_would_compare_is_named(tmp_path: Path, judge: str, status: str) -> None:
+    model = {"wire": "openai", "base_url": "http://127.0.0.1:1", "price": {"input": 1, "output": 1}}
+    models = {
+        "cheap": {"tier": "efficient", "model": "deepseek-v4", **model},
+        "best": {"tier": "strong", "model": "claude-sonnet-5-5", **model},
+        "judge": {"tier": "strong", "model": judge, **model},
+    }
+    file = tmp_path / "levelhead.yaml"
+    file.write_text(yaml.safe_dump({"models": models, "audit": {"judge": "judge"}}))
+    (found,) = [one for one in examine(file, offline=True) if one.check == "audits"]
+    assert found.status == status

@@ -18,7 +18,7 @@ from levelhead.assemble import rooms_of
 from levelhead.config import load
 from levelhead.policy import FILE, Certificate, save
 from levelhead.spend import stored_balances
-from levelhead.testing import Fault, Refusal, Reply, ToolUse
+from levelhead.testing import Fault, RedisServer, Refusal, Reply, ToolUse
 from levelhead.types import NANOS_PER_USD, Budget, Usage
 
 from .conftest import PAIR
@@ -395,3 +395,18 @@ def test_audits_withdraw_a_certificate(running_vendors: Vendors, tmp_path: Path)
     with started(tmp_path, running_vendors) as proxy:
         assert "uncertified" in proxy.client("team").chat(EASY, model="auto/drafter").headers["x-levelhead-reason"]
         assert proxy.metric("quality_loss", slot="drafter", level="all", bound="estimate") == 1
+
+
+@pytest.mark.skipif(not RedisServer.installed(), reason="needs redis-server")
+def test_audits_over_redis(running_vendors: Vendors, tmp_path: Path) -> None:
+    running_vendors.fresh()
+    answers(running_vendors)
+    with (
+        RedisServer(tmp_path, durable=True) as redis,
+        started(tmp_path, running_vendors, state={"url": redis.url}) as proxy,
+    ):
+        client = proxy.client("team")
+        verdict = verdict_on(client, client.chat(EASY, model="auto/drafter").headers["x-levelhead-decision-id"])
+        assert (verdict["audit"]["efficient"], verdict["audit"]["strong"]) == (0.0, 1.0)
+        assert proxy.metric("quality_loss", slot="drafter", level="all", bound="estimate") == 1
+        assert proxy.metric("budget_usd", scope="audit", kind="spent") == COSTS["claude"] + JUDGING
