@@ -48,7 +48,7 @@ lock:  ## needs uv; UPGRADE=--upgrade for newer releases
 	$(COMPILE) --group openapi -o tests/fuzz/openapi.lock
 
 clean:
-	rm -rf .venv .venv-sdk .venv-agents .venv-audit .venv-openapi .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-sdk .venv-agents .venv-audit .venv-openapi .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .schemathesis
 
 # What levelhead runs on; then what it is tested with; and, apart because litellm pins an older one, the vendors' SDKs.
 .venv/run.stamp: requirements.lock
