@@ -134,3 +134,20 @@ def test_what_keeps_every_model_out_is_named():
 def test_a_resting_model_is_passed_over_unless_it_is_all_there_is():
     assert decide(ok=lambda name: name != FLASH.name).model is SONNET
     assert decide(ok=lambda name: False).model is FLASH
+
+
+def test_an_embedder_has_no_say_in_the_target():
+    """It answers nothing, and would pass for the best of the cheapest tier or the worst."""
+    seen = []
+
+    class Pair(Quality):
+        def threshold(self, max_quality_loss, models=None):
+            seen.append([one.name for one in models])
+            return 0.05
+
+    embedder = model("text-embedding-3-small", "efficient", 0, "openai")
+    assert Need.EMBEDDINGS in embedder.capabilities.offers
+    decider = Decider(Pair(0.9, 0.91), (embedder, *BOTH), Goal(), lambda name: True)
+    asked = chat()
+    decider.decide(Question(asked, KEY, BOTH, None, False, None, 0.0), decider.assess(asked))
+    assert seen == [[FLASH.name, SONNET.name]]

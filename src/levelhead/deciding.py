@@ -21,6 +21,7 @@ from .types import (
     Level,
     Model,
     Nanos,
+    Need,
     Reason,
     Scope,
     Slot,
@@ -217,7 +218,8 @@ class Decider:
             loss = slot.max_quality_loss
         known = self._thresholds.get(loss)
         if known is None:
-            known = self._thresholds[loss] = self._quality.threshold(loss, self._models)
+            answering = [m for m in self._models if Need.EMBEDDINGS not in m.capabilities.offers]
+            known = self._thresholds[loss] = self._quality.threshold(loss, answering or self._models)
         return known
 
 
