@@ -125,6 +125,14 @@ def test_arrays_and_lines(tmp_path):
         file = log(tmp_path, rows, name)
         assert is_log(file)
         assert read_log(file).requests
+    pretty = tmp_path / "pretty.json"
+    pretty.write_text("\ufeff" + json.dumps({"logs": [SPEND, SPEND]}, indent=2))
+    assert len(read_log(pretty).requests) == 2
+    pretty.write_text(json.dumps(SPEND, indent=2))
+    assert len(read_log(pretty).requests) == 1
+    (tmp_path / "empty.jsonl").write_text("\n")
+    with pytest.raises(ConfigError, match="no request to route: it is empty"):
+        read_log(tmp_path / "empty.jsonl")
     assert not is_log(log(tmp_path, [{"prompt_id": "1", "prompt": "x", "model": "m", "score": 1}], "outcomes.jsonl"))
     (tmp_path / "broken.jsonl").write_text('{"request_id": ')
     assert not is_log(tmp_path / "broken.jsonl")

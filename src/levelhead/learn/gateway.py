@@ -24,6 +24,7 @@ from ..wire.usage import from_openai
 
 Json = Mapping[str, Any]
 
+_BOM = b"\xef\xbb\xbf"
 CUT = b"litellm_truncated"  # stands in a text that LiteLLM kept the ends of
 
 
@@ -83,21 +84,31 @@ def read_log(path: Path) -> Log:
 
 
 def _rows(path: Path) -> Iterator[Any]:
-    """JSON lines, an array, or an object with the array in `data` or `logs`."""
-    raw = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
-    lines = raw.split(b"\n", 1)
-    try:
-        whole = orjson.loads(raw) if path.suffix == ".json" or not lines[0].rstrip().endswith(b"}") else None
-    except orjson.JSONDecodeError:
-        whole = None
+    """JSON lines, read one by one; or an array, or an object with the array in `data` or `logs`."""
+    with path.open("rb") as file:
+        first = next((line for line in file if line.strip()), b"").removeprefix(_BOM)
+        row = _parsed_line(first)
+        if isinstance(row, dict) and _many(row) is None:
+            yield row
+            for line in file:
+                if line.strip():
+                    yield orjson.loads(line)
+            return
+    whole = orjson.loads(path.read_bytes().removeprefix(_BOM)) if first else []
     if isinstance(whole, dict):
-        whole = next((whole[name] for name in ("data", "logs") if isinstance(whole.get(name), list)), [whole])
-    if isinstance(whole, list):
-        yield from whole
-        return
-    for line in raw.splitlines():
-        if line.strip():
-            yield orjson.loads(line)
+        whole = _many(whole) or [whole]
+    yield from whole if isinstance(whole, list) else [whole]
+
+
+def _parsed_line(line: bytes) -> Any:
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:  # the first line of something larger
+        return None
+
+
+def _many(whole: Json) -> list[Any] | None:
+    return next((whole[name] for name in ("data", "logs") if isinstance(whole.get(name), list)), None)
 
 
 def _add(log: Log, row: Json, number: int) -> None:
