@@ -9,7 +9,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -179,15 +179,21 @@ def filled_in(query: str) -> str:
 
 def test_every_panel_shows_something(prometheus: Prometheus) -> None:
     """One test for all of them: the load is dear to repeat on each worker of the suite."""
-    empty, unlabelled = [], []
-    for panel in PANELS:
-        for target in panel["targets"]:
-            found = prometheus.ask(filled_in(target["expr"]))
-            if not any(math.isfinite(value) for _, value in found):
-                empty.append((panel["title"], target["expr"]))
-            legend = set(re.findall(r"{{(\w+)}}", target.get("legendFormat", "")))
-            unlabelled += [(panel["title"], labels) for labels, _ in found if not legend <= set(labels)]
-    assert (empty, unlabelled) == ([], [])
+
+    def lacking() -> list[object]:
+        found_wanting: list[object] = []
+        for panel in PANELS:
+            for target in panel["targets"]:
+                found = prometheus.ask(filled_in(target["expr"]))
+                if not any(math.isfinite(value) for _, value in found):
+                    found_wanting.append((panel["title"], target["expr"]))
+                legend = set(re.findall(r"{{(\w+)}}", target.get("legendFormat", "")))
+                found_wanting += [(panel["title"], labels) for labels, _ in found if not legend <= set(labels)]
+        return found_wanting
+
+    with suppress(AssertionError):  # rates take two scrapes, which come late on a busy machine
+        eventually(lambda: not lacking(), "every panel shows something")
+    assert lacking() == []
     assert len(PANELS) > 30
     assert len({panel["title"] for panel in PANELS}) == len(PANELS)
 
@@ -198,9 +204,12 @@ def test_what_the_panels_say_is_true(prometheus: Prometheus) -> None:
         ((_, value),) = prometheus.ask(filled_in(panel["targets"][0]["expr"]))
         return value
 
-    spent, baseline = (prometheus.sum(f"levelhead_{name}_usd_total") for name in ("cost", "baseline_cost"))
-    assert 0 < spent < baseline
-    assert shown("Saved") == pytest.approx(1 - spent / baseline, rel=0.05)
+    def saved() -> float:
+        spent, baseline = (prometheus.sum(f"levelhead_{name}_usd_total") for name in ("cost", "baseline_cost"))
+        assert 0 < spent < baseline
+        return 1 - spent / baseline
+
+    eventually(lambda: shown("Saved") == pytest.approx(saved(), rel=0.05), "what is saved is shown")
     assert (
         shown("Quality loss, upper bound") == prometheus.sum('levelhead_quality_loss{slot="all",bound="upper"}') > 0.5
     )
@@ -222,11 +231,18 @@ def test_alerts_are_evaluated(prometheus: Prometheus) -> None:
 
     rules = eventually(evaluated, "every rule is evaluated without an error")
     assert set(rules) == {alert["alert"] for alert in ALERTS}
-    states = {name: rule["state"] for name, rule in rules.items()}
-    assert states["LevelheadRequestsRefusedForBudget"] == "firing"
-    assert states["LevelheadQualityLossHigh"] == states["LevelheadUpstreamFails"] == "pending"
+    wanted = {"RequestsRefusedForBudget": "firing", "QualityLossHigh": "pending", "UpstreamFails": "pending"}
     quiet = ("Down", "LedgerErrors", "BudgetOverrun", "CertificateLost", "DecisionLogLosesRows", "CacheLosesStores")
-    assert {states[f"Levelhead{name}"] for name in quiet} == {"inactive"}
+    wanted |= dict.fromkeys(quiet, "inactive")
+
+    def states() -> dict[str, str]:
+        found = evaluated()
+        return {name: found[f"Levelhead{name}"]["state"] for name in wanted if found}
+
+    with suppress(AssertionError):  # a scrape that came late makes `Down` pending for a while
+        eventually(lambda: states() == wanted, "each alert is in its state")
+    assert states() == wanted
+    rules = evaluated()
     (refused,) = rules["LevelheadRequestsRefusedForBudget"]["alerts"]
     assert refused["labels"] == {"alertname": refused["labels"]["alertname"], "job": "levelhead", "severity": "warning"}
 
