@@ -129,6 +129,7 @@ class Caller:
             )
         if passage.scopes:
             passage.reservation = await self._ledger.reserve(name, passage.scopes, bound)
+            passage.reserved = bound
 
     def left(self, passage: Passage) -> float:
         """Seconds until the request's deadline."""

@@ -15,6 +15,7 @@ import orjson
 from .cache import Conversations
 from .errors import LevelheadError, StreamBroken
 from .types import (
+    NANOS_PER_USD,
     ON_QUALITY,
     Answer,
     Attempt,
@@ -101,6 +102,7 @@ class Passage:
     model: Model | None = None
     scopes: tuple[Scope, ...] = ()
     reservation: Reservation | None = None
+    reserved: Nanos | None = None  # the last reservation's amount, still known when it is settled
     trail: list[Attempt] = field(default_factory=list)
     upstream_seconds: float = 0.0
     first_byte: float | None = None
@@ -218,6 +220,7 @@ def record(passage: Passage, outcome: Ending, error_code: str = "") -> Record:
         error_code=error_code,
         slot_label=slot_label(passage),
         extras=tuple(passage.extras),
+        reserved_usd=None if passage.reserved is None else passage.reserved / NANOS_PER_USD,
         repairs=passage.repairs,
         switch=passage.reason if passage.switched else None,
         dialect=passage.chat.dialect,

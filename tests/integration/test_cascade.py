@@ -100,6 +100,11 @@ def test_two_that_differ(house: Proxy, solver: Client, vendors: Vendors) -> None
     assert grown == {"answer": COSTS["claude"], "draft": COSTS["deepseek"], "check": COSTS["openai"]}
     balance = solver.balance("key:solver")
     assert (balance.spent - spent, balance.reserved) == (said.cost, 0)
+    row = solver.get(f"/v1/decisions/{said.headers['x-levelhead-decision-id']}").body
+    assert row["reserved_usd"] > float(said.cost)
+    assert row["decision"]["trust"] < 0.75
+    extras = {(kind, model): Decimal(str(usd)) for kind, model, usd in row["extras"]}
+    assert extras == {("draft", "deepseek-flash"): COSTS["deepseek"], ("check", "gpt-mini"): COSTS["openai"]}
 
 
 @pytest.mark.parametrize(("second", "text"), [("7", "The answer is 7."), ("9", "strong says 7")])

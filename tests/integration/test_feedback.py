@@ -49,6 +49,9 @@ def test_a_decision_can_be_looked_up_by_its_key_alone(bureau: Proxy, vendors: Ve
     assert row["attempts"][0][:2] == ["deepseek-flash", "ok"]
     gates = {c["model"]: c["why_not"] for c in row["decision"]["candidates"]}
     assert gates["claude-sonnet"] == "slot_ceiling" or gates["claude-sonnet"] is not None
+    prices = {c["model"]: c["price"] for c in row["decision"]["candidates"]}
+    assert prices["deepseek-flash"]["output"] > prices["deepseek-flash"]["cached_input"] > 0
+    assert row["extras"] == []
     assert EASY.encode() not in found.raw
     assert bureau.client("team-b").get(f"/v1/decisions/{id}").status == 404
     assert bureau.client("team-b").send("POST", "/v1/feedback", {"decision_id": id, "score": 0}).status == 404

@@ -127,6 +127,7 @@ class Record:
     slot_label: str = "none"  # a declared slot, "other" or "none": bounded
     switch: Reason | None = None  # why, where the conversation changed its model
     extras: tuple[Spent, ...] = ()
+    reserved_usd: float | None = None  # what was last set aside for it; None: no budget binds it
     repairs: Mapping[str, int] = field(default_factory=dict)  # mends of the history by kind, see `wire/history.py`
     dialect: Dialect = "chat"
     trace: Trace | None = None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from typing import Any
 
 import orjson
 
-from ...types import Audited, Candidate, Decision, Json, Level, Record, Verdict
+from ...types import Audited, Candidate, Decision, Json, Level, Price, Record, Verdict
 
 MOST_PROMPT = 64_000  # bytes of it that a row holds
 
@@ -51,6 +52,8 @@ def decision_row(record: Record) -> dict[str, Any]:
         "first_byte": record.first_byte_seconds,
         "total": record.total_seconds,
     }
+    row["reserved_usd"] = record.reserved_usd
+    row["extras"] = [[spent.kind, spent.model.name, spent.cost_usd] for spent in record.extras]
     row["attempts"] = [[a.model, a.outcome, a.code, round(a.seconds, 4)] for a in record.attempts]
     if decision is not None:
         row["decision"] = _decided(decision)
@@ -155,4 +158,12 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
         "expected_cost_usd": candidate.expected_cost_usd,
         "eligible": candidate.eligible,
         "why_not": candidate.why_not,
+        "price": _priced(candidate.model.price),
     }
+
+
+@lru_cache(256)  # prices come from the configuration
+def _priced(price: Price) -> dict[str, float]:
+    """USD per million tokens, as in the configuration."""
+    named = {"input": price.input, "output": price.output, "cached_input": price.cached_input}
+    return {name: round(rate * 1e6, 6) for name, rate in named.items()}
