@@ -235,7 +235,7 @@ def test_what_threads_tell_loses_no_count(observer):
             thread.join()
     finally:
         sys.setswitchinterval(before)
-    assert scrape(observer)["cache_requests_total", "dropped", "disk"] == 2000
+    assert scrape(observer)["cache_requests_total", "dropped", "disk"] == 20_000
 
 
 @pytest.mark.parametrize(
