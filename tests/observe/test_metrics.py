@@ -226,9 +226,8 @@ def test_what_threads_tell_loses_no_count(observer):
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
-        threads = [
-            Thread(target=lambda: [observer.cache_lost("disk", "dropped") for _ in range(500)]) for _ in range(4)
-        ]
+        lost = [("disk", "dropped")] * 5_000
+        threads = [Thread(target=lambda: [observer.cache_lost(*one) for one in lost]) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
