@@ -27,8 +27,8 @@ sys.path.insert(0, str(ROOT / "tests"))
 from integration.house import Proxy, Vendors  # noqa: E402 - the tests' own proxy and vendors
 from levelhead import Team  # noqa: E402
 from levelhead.team import ProxyRouter  # noqa: E402
-from levelhead.team.protocols import PROTOCOLS  # noqa: E402
 from levelhead.testing import Reply  # noqa: E402
+from levelhead.types import PROTOCOLS  # noqa: E402
 
 AGENTS, BUDGETS_USD = 256, (0.25, 0.01, 0.25, 0.01)
 TASK = "Plan the cut-over of billing to the new ledger; legal and sales disagree about the date."

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from levelhead.errors import BudgetExhausted
 from levelhead.team import Team
-from levelhead.team.protocols import PROTOCOLS
 from levelhead.team.purse import Purse
-from levelhead.types import Level
+from levelhead.types import PROTOCOLS, Level
 
 
 class Dear(ScriptedRouter):

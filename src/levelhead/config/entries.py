@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from ..types import Wire
+from ..types import TeamProtocol, Wire
 
 LARGEST_USD = Decimal(1_000_000_000)  # a ledger counts nanodollars in 64 bits
 DEFAULT_BASE_URL: Mapping[str, str] = {
@@ -247,26 +247,13 @@ class ShadowEntry(Entry):
     serve: str | None = None
 
 
-Protocol = Literal[
-    "sequential",
-    "batched",
-    "coordinator",
-    "broadcast",
-    "shared",
-    "morphogenetic",
-    "clonal",
-    "stigmergic",
-    "ripple",
-]
-
-
 class CharterEntry(Entry):
     """`bounds`: for each ring-3 setting the least and the most it may tune itself to; `protocols`: those allowed."""
 
     mission: str | None = None
     values: tuple[str, ...] = ()
     bounds: Mapping[Literal["quality_threshold", "pacing", "batch_size"], tuple[float, float]] = {}
-    protocols: tuple[Protocol, ...] = ()
+    protocols: tuple[TeamProtocol, ...] = ()
 
     @field_validator("bounds")
     @classmethod

@@ -6,20 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from ..types import PROTOCOLS
 from .counts import Counting
 from .labels import OTHER
 
-PROTOCOLS = (
-    "sequential",
-    "batched",
-    "coordinator",
-    "broadcast",
-    "shared",
-    "morphogenetic",
-    "clonal",
-    "stigmergic",
-    "ripple",
-)
 OUTCOMES = ("complete", "budget_forced", "empty")
 DEEDS = ("contributed", "voluntary", "directed", "budget", "failed")
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)

@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..errors import InvalidRequest, PermissionDenied
+from ..types import PROTOCOLS
 from .charter_log import Entry, append, read, standing
-from .protocols import PROTOCOLS
 from .state import TeamState
 
 Kind = Literal["person", "system", "client"]

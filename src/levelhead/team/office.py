@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..config import Config
+from ..types import PROTOCOLS
 from .charter import CLIENT, RING_2, RING_3, Charter, Terms
 from .charter_log import read
-from .protocols import PROTOCOLS
 from .record import TeamRun
 from .seats import SeatBook
 from .state import TeamState

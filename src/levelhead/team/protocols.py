@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from ..errors import InvalidRequest
+from ..types import PROTOCOLS
 from .purse import Purse
 from .record import Phase, Turn
 from .stage import Cue, Stage
@@ -138,19 +139,6 @@ class Shared:
 
     def result(self, turns: list[Turn]) -> tuple[str, int | None]:
         return joined(turns)
-
-
-PROTOCOLS = (
-    "sequential",
-    "batched",
-    "coordinator",
-    "broadcast",
-    "shared",
-    "morphogenetic",
-    "clonal",
-    "stigmergic",
-    "ripple",
-)
 
 
 def protocol_named(name: str, *, batch_size: int) -> Coordination:

@@ -4,7 +4,20 @@ Money inside levelhead is a whole number of nanodollars (1e-9 USD), so that ledg
 person or a client is USD as a float. Times are Unix seconds, durations seconds, sizes bytes, texts tokens.
 """
 
-from .base import NANOS_PER_USD, Dialect, Json, Level, Nanos, Need, Reason, Secret, Wire, value
+from .base import (
+    NANOS_PER_USD,
+    PROTOCOLS,
+    Dialect,
+    Json,
+    Level,
+    Nanos,
+    Need,
+    Reason,
+    Secret,
+    TeamProtocol,
+    Wire,
+    value,
+)
 from .decisions import ON_QUALITY, Assessment, Attempt, Audited, Candidate, Decision, Outcome, Record, Spent, Verdict
 from .models import Capabilities, Goal, Key, Model, OffPeak, Price, Slot
 from .money import Balance, Budget, Reservation, Scope
@@ -13,6 +26,7 @@ from .requests import Answer, Call, Chat, Chunk, Identity, Trace, Usage
 __all__ = [
     "NANOS_PER_USD",
     "ON_QUALITY",
+    "PROTOCOLS",
     "Answer",
     "Assessment",
     "Attempt",
@@ -44,6 +58,7 @@ __all__ = [
     "Secret",
     "Slot",
     "Spent",
+    "TeamProtocol",
     "Trace",
     "Usage",
     "Verdict",

@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import Any, Literal, TypeVar, dataclass_transform
+from typing import Any, Literal, TypeVar, dataclass_transform, get_args
 
 T = TypeVar("T")
 Json = Mapping[str, Any]
 Dialect = Literal["chat", "responses", "messages", "completions", "embeddings"]
 Wire = Literal["openai", "anthropic", "litellm", "simulated"]
+TeamProtocol = Literal[
+    "sequential",
+    "batched",
+    "coordinator",
+    "broadcast",
+    "shared",
+    "morphogenetic",
+    "clonal",
+    "stigmergic",
+    "ripple",
+]
+PROTOCOLS: tuple[TeamProtocol, ...] = get_args(TeamProtocol)
 Nanos = int
 NANOS_PER_USD = 1_000_000_000
 
