@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from time import perf_counter
-from typing import Literal, TypeVar
+from typing import Literal
 
 import orjson
 
-from .cache import Conversations
+from .cache import Conversations, Entry, Seat, decode
 from .errors import LevelheadError, StreamBroken
+from .ports import ResponseCache
 from .types import (
     NANOS_PER_USD,
     ON_QUALITY,
@@ -46,7 +47,6 @@ from .wire.responses_read import items_of
 from .wire.responses_tools import left_out
 from .wire.wishes import NONE, Wishes
 
-T = TypeVar("T")
 CacheState = Literal["hit", "miss", "bypass"]
 Ending = Literal["ok", "cached", "refused", "error", "cancelled"]
 
@@ -274,13 +274,19 @@ async def once(chunks: list[Chunk]) -> AsyncGenerator[list[Chunk], None]:
     yield chunks
 
 
-async def elsewhere(passage: Passage, answer: Awaitable[T]) -> T:
-    """Waits for what the same request is getting for somebody else: a vendor's time, no overhead."""
+async def shared(passage: Passage, seat: Seat[Entry], cache: ResponseCache | None) -> Entry | None:
+    """The answer that another request gets, or got since this one was looked up: it may have waited in line."""
     began = perf_counter()
     try:
-        return await answer
+        entry = await seat.wait()
     finally:
-        passage.upstream_seconds += perf_counter() - began
+        passage.upstream_seconds += perf_counter() - began  # a vendor's time, no overhead
+    passage.cache_tier = "flight"
+    if entry is None and cache is not None and passage.cache_key is not None:
+        passage.cache_tier = "memory"
+        if (entry := decode(cache.recent(passage.cache_key))) is not None:
+            seat.land(entry)
+    return entry
 
 
 def remember(conversations: Conversations, passage: Passage, body: bytes) -> None:

@@ -94,6 +94,10 @@ class ResponseCache(Protocol):
         """The stored bytes and the tier (`memory`, `disk`) they came from; takes microseconds, never waits."""
         ...
 
+    def recent(self, key: bytes) -> bytes | None:
+        """As `get`, by the fastest tier alone: what this process stored or read a moment ago."""
+        ...
+
     def put(self, key: bytes, value: bytes) -> None:
         """Returns at once; slower tiers are written behind."""
         ...

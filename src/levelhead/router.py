@@ -28,7 +28,7 @@ from .deciding import Decider, Question
 from .drafting import Drafting
 from .errors import LevelheadError, PermissionDenied, UpstreamError
 from .observe.tracing import Tracing
-from .passage import Ask, Ending, Passage, Reply, collect, elsewhere, once, record, remember, reply_head, unread
+from .passage import Ask, Ending, Passage, Reply, collect, once, record, remember, reply_head, shared, unread
 from .policy import Affinity
 from .ports import AnswerStream, Ledger, Observer, ResponseCache, Upstream
 from .spend import belongs_to, estimate_input
@@ -118,8 +118,7 @@ class Pipeline:
         """Steps 3 to 9 for what was admitted. Raises as `respond` does."""
         seat = self._flights.join(passage.cache_key) if passage.cache == "miss" and passage.cache_key else None
         try:
-            if seat is not None and (entry := await elsewhere(passage, seat.wait())) is not None:
-                passage.cache_tier = "flight"
+            if seat is not None and (entry := await shared(passage, seat, self._rooms.cache)) is not None:
                 return self._replay(passage, entry)
             self._decide(passage)
             if (auditor := self._rooms.auditor) is not None:

@@ -61,8 +61,10 @@ def encode(entry: Entry) -> bytes:
     return b"".join((_FRAME.pack(_MAGIC, checksum, len(head)), head, entry.body))
 
 
-def decode(data: bytes) -> Entry | None:
+def decode(data: bytes | None) -> Entry | None:
     """None (a miss) for anything damaged, foreign or of another version."""
+    if data is None:
+        return None
     return _remembered(data) if len(data) <= _REMEMBERED_BYTES else _decoded(data)
 
 

@@ -28,6 +28,9 @@ class TieredCache:
         self._memory.put(key, value, ttl_seconds=seconds_left)
         return value, self._disk.name
 
+    def recent(self, key: bytes) -> bytes | None:
+        return self._memory.get(key)
+
     def put(self, key: bytes, value: bytes) -> None:
         self._memory.put(key, value)
         if self._disk is not None:
