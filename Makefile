@@ -16,7 +16,7 @@ demo: .venv/run.stamp  ## a sample team on the simulated models: what was routed
 	@$(BIN)/levelhead demo
 
 test: .venv/dev.stamp .venv-sdk/stamp  ## everything; ARGS="-k budget" for a part
-	$(BIN)/python -m pytest -n auto $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 check: .venv/dev.stamp  ## lint, format, types, layers, sizes
 	$(BIN)/ruff check .

@@ -171,7 +171,7 @@ class Proxy:
         return sum(found, Decimal()).quantize(Decimal("1e-9"))
 
 
-def eventually(ask: Callable[[], T], what: str, *, within: float = 10.0) -> T:
+def eventually(ask: Callable[[], T], what: str, *, within: float = 30.0) -> T:
     """The first truthy answer. Polls, for what happens in another process."""
     deadline = time.monotonic() + within
     while not (answer := ask()):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -19,6 +21,22 @@ needs_prometheus = pytest.mark.skipif(
     shutil.which("prometheus") is None or shutil.which("promtool") is None,
     reason="Prometheus isn't installed (Debian: prometheus)",
 )
+
+
+def in_time(check: Callable[[], None]) -> None:
+    """Repeats `check` until it passes: where a scrape comes late its series are left out for a while."""
+
+    def passes() -> bool:
+        try:
+            check()
+        except (AssertionError, ValueError):
+            return False
+        return True
+
+    with suppress(AssertionError):
+        eventually(passes, "it holds")
+        return
+    check()  # with what it has to say
 
 
 class Prometheus:

@@ -9,7 +9,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -30,7 +30,7 @@ from levelhead.types import Audited, Level, Usage, Verdict
 
 from .conftest import PAIR
 from .house import VENDOR_KEYS, Proxy, Vendors, eventually
-from .prometheus import Prometheus, needs_prometheus
+from .prometheus import Prometheus, in_time, needs_prometheus
 from .talk import Client
 
 pytestmark = needs_prometheus
@@ -191,9 +191,10 @@ def test_every_panel_shows_something(prometheus: Prometheus) -> None:
                 found_wanting += [(panel["title"], labels) for labels, _ in found if not legend <= set(labels)]
         return found_wanting
 
-    with suppress(AssertionError):  # rates take two scrapes, which come late on a busy machine
-        eventually(lambda: not lacking(), "every panel shows something")
-    assert lacking() == []
+    def check() -> None:
+        assert lacking() == []
+
+    in_time(check)  # rates take two scrapes
     assert len(PANELS) > 30
     assert len({panel["title"] for panel in PANELS}) == len(PANELS)
 
@@ -204,15 +205,17 @@ def test_what_the_panels_say_is_true(prometheus: Prometheus) -> None:
         ((_, value),) = prometheus.ask(filled_in(panel["targets"][0]["expr"]))
         return value
 
-    def saved() -> float:
+    def saved() -> None:
         spent, baseline = (prometheus.sum(f"levelhead_{name}_usd_total") for name in ("cost", "baseline_cost"))
         assert 0 < spent < baseline
-        return 1 - spent / baseline
+        assert shown("Saved") == pytest.approx(1 - spent / baseline, rel=0.05)
 
-    eventually(lambda: shown("Saved") == pytest.approx(saved(), rel=0.05), "what is saved is shown")
-    assert (
-        shown("Quality loss, upper bound") == prometheus.sum('levelhead_quality_loss{slot="all",bound="upper"}') > 0.5
-    )
+    def lost() -> None:
+        bound = prometheus.sum('levelhead_quality_loss{slot="all",bound="upper"}')
+        assert shown("Quality loss, upper bound") == bound > 0.5
+
+    in_time(saved)
+    in_time(lost)
 
 
 def selectors(query: str) -> set[str]:
@@ -220,8 +223,11 @@ def selectors(query: str) -> set[str]:
 
 
 def test_every_alert_reads_what_is_there(prometheus: Prometheus) -> None:
-    missing = [(a["alert"], s) for a in ALERTS for s in selectors(a["expr"]) if not prometheus.ask(f"count ({s})")]
-    assert missing == []
+    def check() -> None:
+        missing = [(a["alert"], s) for a in ALERTS for s in selectors(a["expr"]) if not prometheus.ask(f"count ({s})")]
+        assert missing == []
+
+    in_time(check)
 
 
 def test_alerts_are_evaluated(prometheus: Prometheus) -> None:
@@ -235,16 +241,14 @@ def test_alerts_are_evaluated(prometheus: Prometheus) -> None:
     quiet = ("Down", "LedgerErrors", "BudgetOverrun", "CertificateLost", "DecisionLogLosesRows", "CacheLosesStores")
     wanted |= dict.fromkeys(quiet, "inactive")
 
-    def states() -> dict[str, str]:
+    def states() -> None:
         found = evaluated()
-        return {name: found[f"Levelhead{name}"]["state"] for name in wanted if found}
+        assert {name: found[f"Levelhead{name}"]["state"] for name in wanted if found} == wanted
+        (refused,) = found["LevelheadRequestsRefusedForBudget"]["alerts"]
+        labels = refused["labels"]
+        assert labels == {"alertname": labels["alertname"], "job": "levelhead", "severity": "warning"}
 
-    with suppress(AssertionError):  # a scrape that came late makes `Down` pending for a while
-        eventually(lambda: states() == wanted, "each alert is in its state")
-    assert states() == wanted
-    rules = evaluated()
-    (refused,) = rules["LevelheadRequestsRefusedForBudget"]["alerts"]
-    assert refused["labels"] == {"alertname": refused["labels"]["alertname"], "job": "levelhead", "severity": "warning"}
+    in_time(states)  # a scrape that came late makes `Down` pending for a while
 
 
 def test_promtool_is_content(prometheus: Prometheus) -> None:
