@@ -40,10 +40,10 @@ def in_time(check: Callable[[], None]) -> None:
 
 
 class Prometheus:
-    """`config` is read by `prometheus` from `folder`, with its own intervals cut short."""
+    """`config` is read by `prometheus` from `folder`, with short intervals; a scrape has as long as its interval."""
 
     def __init__(self, folder: Path, config: dict[str, Any]) -> None:
-        config = {**config, "global": {"scrape_interval": "200ms", "evaluation_interval": "200ms"}}
+        config = {**config, "global": {"scrape_interval": "1s", "evaluation_interval": "500ms"}}
         self.file = folder / "prometheus.yaml"
         self.file.write_text(yaml.safe_dump(config))
         with socket.socket() as free:
