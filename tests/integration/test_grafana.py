@@ -65,14 +65,19 @@ def prometheus(running_vendors: Vendors, tmp_path_factory: pytest.TempPathFactor
         Prometheus(folder, deployed(folder, proxy.url, page)) as prometheus,
     ):
         eventually(lambda: prometheus.sum('up{job=~"levelhead.*"}') == 2, "both are scraped")
-        load_up(proxy, running_vendors)
-        team.run("What is the capital of Australia?")
-        told = Client(proxy.url, TOKEN).get("/metrics").raw.decode()
-        counted = sum(float(x) for x in re.findall(r"(?m)^levelhead_requests_total\{.*\} (\S+)$", told))
-        eventually(lambda: prometheus.sum('levelhead_requests_total{job="levelhead"}') == counted, "all is scraped")
-        eventually(lambda: prometheus.sum("increase(levelhead_team_runs_total[1m])") > 0, "the team is scraped")
+        for _ in range(2):  # a rate is what happened between two scrapes
+            load_up(proxy, running_vendors)
+            team.run("What is the capital of Australia?")
+            all_is_scraped(proxy, prometheus)
+        eventually(lambda: prometheus.sum("increase(levelhead_team_runs_total[5m])") > 0, "the team is scraped")
         yield prometheus
     running_vendors.fresh()
+
+
+def all_is_scraped(proxy: Proxy, prometheus: Prometheus) -> None:
+    told = Client(proxy.url, TOKEN).get("/metrics").raw.decode()
+    counted = sum(float(x) for x in re.findall(r"(?m)^levelhead_requests_total\{.*\} (\S+)$", told))
+    eventually(lambda: prometheus.sum('levelhead_requests_total{job="levelhead"}') == counted, "all is scraped")
 
 
 def certify(folder: Path, vendors: Vendors) -> None:
@@ -142,6 +147,7 @@ def deployed(folder: Path, proxy: str, teams: str) -> dict[str, Any]:
 
 def load_up(proxy: Proxy, vendors: Vendors) -> None:
     """Every kind of request that the panels tell apart."""
+    vendors.fresh()
     team, broke = proxy.client("team"), proxy.client("broke")
 
     def ask(number: int) -> None:
@@ -153,11 +159,11 @@ def load_up(proxy: Proxy, vendors: Vendors) -> None:
             list(stream)
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(ask, range(24)))
+        list(pool.map(ask, range(12)))
     for model in ("deepseek-flash", "claude-sonnet"):
         assert team.chat(model=model, headers={"x-levelhead-session": "one"}).status == 200
     vendors.claude.answer = lambda body: Reply(text="So be it.", usage=Usage(input=10, output=100))
-    assert {broke.chat(f"{n}", model="claude-sonnet", max_tokens=100).status for n in range(12)} == {200, 429}
+    assert {broke.chat(f"{n}", model="claude-sonnet", max_tokens=100).status for n in range(12)} in ({200, 429}, {429})
     vendors.openai.answer = lambda body: Refusal(status=500)
     assert {team.chat(f"{n}", model="gpt-mini").status for n in range(3)} <= {200, 502, 503}
 
@@ -166,7 +172,7 @@ DASHBOARD = json.loads((ROOT / "src/levelhead/observe/grafana/levelhead.json").r
 RULES = yaml.safe_load((ROOT / "src/levelhead/observe/grafana/levelhead-rules.yaml").read_text())
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 ALERTS = [rule for group in RULES["groups"] for rule in group["rules"]]
-WINDOWS = {"$__rate_interval": "1m", "$__range": "1m", "$job": ".*", "$slot": ".*"}
+WINDOWS = {"$__rate_interval": "5m", "$__range": "5m", "$job": ".*", "$slot": ".*"}
 
 
 def filled_in(query: str) -> str:
