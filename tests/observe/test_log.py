@@ -106,3 +106,40 @@ def test_one_failing_observer_leaves_the_others_their_news(make_record, caplog):
     both.finished(record)
     assert broken.heard == well.heard == [attempt, record]
     assert [entry.message for entry in caplog.records] == ["Listener.attempted failed", "Listener.finished failed"]
+
+
+def test_a_stream_that_fails_costs_no_answer(make_record):
+    class Full(io.StringIO):
+        def write(self, text):
+            raise OSError(28, "No space left on device")
+
+    root = logging.getLogger("levelhead")
+    before = root.handlers, root.propagate, root.level
+    try:
+        configure_logging(Full(), json=True)
+        RequestLog().finished(make_record())
+    finally:
+        root.handlers, root.propagate, root.level = before
+
+
+def test_a_program_s_own_handler_hears_of_requests_too(lines, make_record):
+    written = lines(json=True)
+    heard = []
+
+    class Own(logging.Handler):
+        def emit(self, record):
+            heard.append(record)
+
+    root, own = logging.getLogger("levelhead"), Own()
+    alone = RequestLog()
+    alone.finished(make_record())
+    root.addHandler(own)
+    try:
+        alone.finished(make_record())
+    finally:
+        root.removeHandler(own)
+    (record,) = heard
+    assert (record.name, record.levelname, record.getMessage()) == ("levelhead.requests", "INFO", "request")
+    first, second = (orjson.loads(line) for line in written())
+    assert first.pop("time") <= second.pop("time")
+    assert first == second == {"level": "info", "event": "request", **record.fields}

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from typing import Any, TextIO
+from functools import lru_cache
+from typing import Any, Protocol, TextIO
 
 import orjson
 
 from ..types import Attempt, Record
 
+_root = logging.getLogger("levelhead")
 _requests = logging.getLogger("levelhead.requests")
+_TRACEBACKS = logging.Formatter()
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160), 0x2028, 0x2029)}
 
 
@@ -24,12 +27,9 @@ def configure_logging(
     """
     stream = sys.stderr if stream is None else stream
     json = not stream.isatty() if json is None else json
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(_JsonFormatter() if json else _TextFormatter())
-    root = logging.getLogger("levelhead")
-    root.handlers = [handler]
-    root.propagate = False
-    root.setLevel(level)
+    _root.handlers = [_Lines(stream, _json if json else _text)]
+    _root.propagate = False
+    _root.setLevel(level)
 
 
 class RequestLog:
@@ -42,19 +42,26 @@ class RequestLog:
         level = logging.WARNING if record.outcome == "error" else logging.INFO
         if not _requests.isEnabledFor(level):
             return
+        fields = _fields(record)
+        if (ours := _only_ours()) is not None:
+            ours.request(level, fields)
+            return
         # not through Logger.info: that walks the stack for a line number that is always this one
         line = logging.LogRecord(_requests.name, level, "", 0, "request", None, None)
-        line.fields = _fields(record)
+        line.fields = fields
         _requests.handle(line)
 
 
 def _fields(record: Record) -> dict[str, Any]:
     identity, decision, model = record.identity, record.decision, record.model
     fields: dict[str, Any] = {"id": record.id, "outcome": record.outcome}
-    fields["error"] = record.error_code
+    if record.error_code:
+        fields["error"] = record.error_code
     fields["key"] = identity.key.name
-    fields["slot"] = identity.slot
-    fields["run"] = identity.run
+    if identity.slot:
+        fields["slot"] = identity.slot
+    if identity.run:
+        fields["run"] = identity.run
     task_level = record.level if decision is None else decision.level
     if task_level is not None:
         fields["task_level"] = task_level.name
@@ -73,34 +80,66 @@ def _fields(record: Record) -> dict[str, Any]:
     if record.first_byte_seconds is not None:
         fields["first_byte_ms"] = round(record.first_byte_seconds * 1e3, 1)
     fields["total_ms"] = round(record.total_seconds * 1e3, 1)
-    return {name: value for name, value in fields.items() if value not in (None, "")}
+    return fields
 
 
-class _JsonFormatter(logging.Formatter):
+class _Form(Protocol):
+    """One line of log, without its end."""
+
+    def __call__(self, at: float, level: int, event: str, fields: dict[str, Any], traceback: str = "") -> str: ...
+
+
+class _Lines(logging.StreamHandler[TextIO]):
+    """The handler that `configure_logging` installs; the `fields` of a record follow its message."""
+
+    def __init__(self, stream: TextIO, form: _Form) -> None:
+        super().__init__(stream)
+        self._form = form
+
     def format(self, record: logging.LogRecord) -> str:
-        line = {"time": _utc(record.created), "level": record.levelname.lower(), "event": record.getMessage()}
-        fields = getattr(record, "fields", None)
-        if fields is None:
-            line["logger"] = record.name
-        else:
-            line |= fields
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str).decode()
+        fields = getattr(record, "fields", None) or {"logger": record.name}
+        traceback = _TRACEBACKS.formatException(record.exc_info) if record.exc_info else ""
+        return self._form(record.created, record.levelno, record.getMessage(), fields, traceback)
+
+    def request(self, level: int, fields: dict[str, Any]) -> None:
+        """The same line without a `LogRecord`: that one's way through the loggers costs more than the line."""
+        line = self._form(time.time(), level, "request", fields)
+        self.acquire()
+        try:
+            self.stream.write(line + self.terminator)
+            self.flush()
+        except (OSError, ValueError):  # a full disk, a closed stream: an answer must not fail for its line
+            pass
+        finally:
+            self.release()
 
 
-class _TextFormatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        fields = getattr(record, "fields", None) or {}
-        words = [
-            time.strftime("%H:%M:%S", time.localtime(record.created)),
-            record.levelname.lower(),
-            record.getMessage(),
-        ]
-        words += [f"{name}={value}" for name, value in fields.items()]
-        line = " ".join(words).translate(_ESCAPES)  # an id with control characters must not write on the terminal
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+def _only_ours() -> _Lines | None:
+    """The handler, where nothing but what `configure_logging` installed would see a request's line."""
+    handlers = _root.handlers
+    if len(handlers) != 1 or _root.propagate or _requests.handlers or _requests.filters:
+        return None
+    return handlers[0] if isinstance(handlers[0], _Lines) else None
 
 
-def _utc(seconds: float) -> str:
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{int(seconds % 1 * 1000):03d}Z"
+def _json(at: float, level: int, event: str, fields: dict[str, Any], traceback: str = "") -> str:
+    line = {"time": f"{_utc(int(at))}.{int(at % 1 * 1000):03d}Z", "level": _name(level), "event": event, **fields}
+    if traceback:
+        line["traceback"] = traceback
+    return orjson.dumps(line, default=str).decode()
+
+
+def _text(at: float, level: int, event: str, fields: dict[str, Any], traceback: str = "") -> str:
+    words = [time.strftime("%H:%M:%S", time.localtime(at)), _name(level), event]
+    words += [f"{name}={value}" for name, value in fields.items() if name != "logger"]
+    line = " ".join(words).translate(_ESCAPES)  # an id with control characters must not write on the terminal
+    return f"{line}\n{traceback}" if traceback else line
+
+
+def _name(level: int) -> str:
+    return logging.getLevelName(level).lower()
+
+
+@lru_cache(4)
+def _utc(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
