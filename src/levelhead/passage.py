@@ -7,7 +7,7 @@ import secrets
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from time import perf_counter
+from time import perf_counter, time
 from typing import Literal
 
 import orjson
@@ -59,13 +59,17 @@ os.register_at_fork(after_in_child=_ids.clear)  # a child must not give out its 
 
 
 def new_id() -> str:
-    """96 random bits. The system is asked for many at once: each time hands the interpreter's lock to other threads."""
+    """The second, then 64 random bits: what is written together lies together in a store's index.
+
+    The system is asked for many at once: each time hands the interpreter's lock to other threads.
+    """
     try:
-        return "dec_" + _ids.pop()
+        chance = _ids.pop()
     except IndexError:
-        digits = secrets.token_hex(12 * _IDS_AT_ONCE)
-        _ids.extend(digits[i : i + 24] for i in range(24, len(digits), 24))
-        return "dec_" + digits[:24]
+        digits = secrets.token_hex(8 * _IDS_AT_ONCE)
+        _ids.extend(digits[i : i + 16] for i in range(0, len(digits), 16))
+        chance = _ids.pop()
+    return f"dec_{int(time()) & 0xFFFFFFFF:08x}{chance}"
 
 
 @value
