@@ -80,4 +80,4 @@ def test_waiting_for_a_vendor_is_no_overhead(fresh: Proxy, vendors: Vendors) -> 
         one.join()
     assert len(vendors.deepseek.requests) == 2
     assert min(taken) > 0.5
-    assert fresh.metric("overhead_seconds_sum") - before < 0.4
+    assert fresh.metric("overhead_seconds_sum") - before < 0.9  # a second of waiting, had it been counted

@@ -44,12 +44,12 @@ async def test_timeouts(timeouts, within, said, words, raw):
 
 
 async def test_timers_of_one_request_dont_hit_the_next(raw):
-    client = HttpClient(Timeouts(first_byte=0.08, idle=0.08))
+    client = HttpClient(Timeouts(first_byte=0.5, idle=0.5))
 
     async def talk(reader, writer):
         for _ in range(6):
             await raw.read_request(reader)
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(0.1)
             writer.write(OK)
 
     async with raw.server(talk) as url:
@@ -59,7 +59,7 @@ async def test_timers_of_one_request_dont_hit_the_next(raw):
 
 
 async def test_a_slow_reader_is_not_an_idle_server(raw):
-    client = HttpClient(Timeouts(idle=0.05), Limits(high_water=1000))
+    client = HttpClient(Timeouts(idle=0.3), Limits(high_water=1000))
     sent = 0
 
     async def talk(reader, writer):
@@ -73,7 +73,7 @@ async def test_a_slow_reader_is_not_an_idle_server(raw):
 
     async with raw.server(talk) as url:
         response = await post(client, url)
-        await asyncio.sleep(0.15)
+        await asyncio.sleep(0.4)
         assert sent < 400  # held back
         total = 0
         while piece := await response.receive():
