@@ -25,6 +25,7 @@ from .fields import (
     one_or_more_strings,
     required,
     string,
+    unsupported,
     wrong_type,
 )
 from .sse import encode
@@ -40,19 +41,11 @@ def _prompt(value: object) -> None:
         raise wrong_type("", "a string", value)
 
 
-def _absent(why: str) -> Check:
-    def check(value: object) -> None:
-        if value:
-            raise Fault("", f"Unsupported parameter '{{}}': {why}", "unsupported_parameter")
-
-    return check
-
-
 _CHECKS: dict[str, Check] = {
     "best_of": integer(1, 1),
-    "echo": _absent("a chat model doesn't repeat its prompt."),
+    "echo": unsupported("a chat model doesn't repeat its prompt."),
     "frequency_penalty": number(-2, 2),
-    "logprobs": _absent("ask for them by chat completions."),
+    "logprobs": unsupported("ask for them by chat completions."),
     "max_tokens": integer(1),
     "metadata": object_,
     "model": string,
@@ -62,7 +55,7 @@ _CHECKS: dict[str, Check] = {
     "stop": one_or_more_strings,
     "stream": boolean,
     "stream_options": object_,
-    "suffix": _absent("no chat model fills in the middle."),
+    "suffix": unsupported("no chat model fills in the middle."),
     "temperature": number(0, 2),
     "top_p": number(0, 1),
     "user": string,

@@ -134,6 +134,16 @@ def integer(low: int | None = None, high: int | None = None) -> Check:
     return check
 
 
+def unsupported(why: str) -> Check:
+    """Refuses the field, unless it is off: null, false, 0 or empty."""
+
+    def check(value: object) -> None:
+        if value:
+            raise Fault("", f"Unsupported parameter '{{}}': {why}", "unsupported_parameter")
+
+    return check
+
+
 def number(low: float, high: float) -> Check:
     def check(value: object) -> None:
         if type(value) is not float and type(value) is not int:

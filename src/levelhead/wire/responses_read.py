@@ -23,6 +23,7 @@ from .fields import (
     required,
     string,
     strings,
+    unsupported,
     wrong_type,
 )
 from .responses_items import as_messages, check_items
@@ -57,17 +58,9 @@ def _format(value: object) -> None:
         required(value, "schema", object_)
 
 
-def _refused(why: str) -> Check:
-    def check(value: object) -> None:
-        if value:
-            raise Fault("", f"Unsupported parameter '{{}}': {why}", "unsupported_parameter")
-
-    return check
-
-
 _CHECKS: dict[str, Check] = {
-    "background": _refused("answers are given at once here."),
-    "conversation": _refused("conversations aren't stored here; send previous_response_id or the items."),
+    "background": unsupported("answers are given at once here."),
+    "conversation": unsupported("conversations aren't stored here; send previous_response_id or the items."),
     "include": strings,
     "instructions": string,
     "max_output_tokens": integer(1),
@@ -75,7 +68,7 @@ _CHECKS: dict[str, Check] = {
     "model": string,
     "parallel_tool_calls": boolean,
     "previous_response_id": string,
-    "prompt": _refused("prompts stored at OpenAI can't be read from here."),
+    "prompt": unsupported("prompts stored at OpenAI can't be read from here."),
     "prompt_cache_key": string,
     "reasoning": _reasoning,
     "safety_identifier": string,
