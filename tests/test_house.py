@@ -54,8 +54,9 @@ def test_import_is_quick() -> None:
     assert took < 0.3
 
 
-def test_import_is_light() -> None:
-    loaded = python("import levelhead, sys; print(*sys.modules)").split()
+@pytest.mark.parametrize("module", ["levelhead", "levelhead.cli"])  # a server's workers begin with the second
+def test_import_is_light(module: str) -> None:
+    loaded = python(f"import {module}, sys; print(*sys.modules)").split()
     assert set(HEAVY).isdisjoint(loaded)
 
 
