@@ -144,7 +144,10 @@ class Client:
         return connection
 
     def balance(self, scope: str) -> Balance:
-        (found,) = [b for b in self.get("/v1/budgets").body["budgets"] if b["scope"] == scope]
+        """Nothing where no request has touched it yet."""
+        found = next((b for b in self.get("/v1/budgets").body["budgets"] if b["scope"] == scope), None)
+        if found is None:
+            return Balance(*[Decimal(0)] * 4)
         return Balance(*(Decimal(str(found[f"{name}_usd"])) for name in ("limit", "spent", "reserved", "remaining")))
 
     def _connect(self) -> HTTPConnection:
