@@ -75,6 +75,26 @@ async def agent(client: Client, ask: Ask, said: dict[str, Any]) -> None:
         messages.append({"role": "user", "content": results or "and now?"})
 
 
+def get_weather(city: str) -> str:
+    """The weather in a city now."""
+    return f"21 degrees in {city}"
+
+
+async def get_weather_later(city: str) -> str:
+    """The weather in a city now."""
+    return get_weather(city)
+
+
+async def runner(client: Client, ask: Ask, said: dict[str, Any]) -> None:
+    """The SDK's own tool loop, which keeps the conversation at the vendor where that is offered."""
+    fields = {"max_tokens": 2000, "messages": [{"role": "user", "content": "How warm is it in Rome?"}], **ask["fields"]}
+    if isinstance(client, anthropic.AsyncAnthropic):
+        tool: Any = anthropic.beta_async_tool(get_weather_later, name="get_weather")
+    else:
+        tool = anthropic.beta_tool(get_weather)
+    said["body"] = plain(await settled(client.beta.messages.tool_runner(tools=[tool], **fields).until_done()))
+
+
 async def models(client: Client, ask: Ask, said: dict[str, Any]) -> None:
     listed: list[Any] = []
     await gathered(await settled(client.models.list()), listed)
@@ -86,6 +106,7 @@ OPERATIONS: dict[str, Callable[[Client, Ask, dict[str, Any]], Awaitable[None]]] 
     "helper": helper,
     "count": count,
     "agent": agent,
+    "runner": runner,
     "models": models,
 }
 

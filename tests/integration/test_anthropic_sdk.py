@@ -309,3 +309,36 @@ def test_an_upstream_that_refuses(anthropic: Sdk, vendors: Vendors, model: str, 
     said = ask(anthropic, op, model=model)["error"]
     assert (said["kinds"][0], said["status"]) == ("BadRequestError", 400)
     assert said["body"]["error"] == {"type": "invalid_request_error", "message": "that won't do"}
+
+
+@MODES
+@EVERY_WIRE
+def test_the_sdks_tool_runner_sends_the_conversation_itself(
+    anthropic: Sdk, vendors: Vendors, mode: str, model: str
+) -> None:
+    call = ToolUse("get_weather", '{"city":"Rome"}')
+    upstream(vendors, model).script(Reply(tools=(call, call)), Reply(tools=(call,)), Reply(text="21 degrees."))
+    assert text(good(anthropic, "runner", mode, model=model)) == "21 degrees."
+    last = upstream(vendors, model).requests[-1]
+    assert last.raw.count(b"21 degrees in Rome") == 3
+    assert "thread" not in last.body
+
+
+def test_a_thread_is_refused_in_words_that_the_sdks_act_upon(proxy: Proxy, vendors: Vendors) -> None:
+    fields = {"model": "claude-sonnet", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
+    refused = proxy.client("team").send("POST", "/v1/messages", {**fields, "thread": {"type": "create"}})
+    assert refused.status == 400
+    details = {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
+    assert refused.body["error"]["details"] == details
+    assert vendors.asked == 0
+    assert proxy.client("team").send("POST", "/v1/messages", {**fields, "thread": None}).status == 200
+
+
+@EVERY_WIRE
+def test_a_text_without_citations_has_no_field_for_them(proxy: Proxy, model: str) -> None:
+    """As at the vendor: the AI SDK refuses a null there."""
+    fields = {"model": model, "max_tokens": 99, "messages": [{"role": "user", "content": "hi"}]}
+    client = proxy.client("team")
+    said = client.send("POST", "/v1/messages", fields)
+    assert said.body["content"] == [{"type": "text", "text": "echo: hi"}]
+    assert b"citations" not in client.send("POST", "/v1/messages", {**fields, "stream": True}).raw

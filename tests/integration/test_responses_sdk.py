@@ -147,6 +147,26 @@ def test_what_is_not_kept(sdk: Sdk, vendors: Vendors) -> None:
 
 @STREAMED
 @EVERY_WIRE
+def test_items_that_are_named_instead_of_sent(sdk: Sdk, vendors: Vendors, op: str, model: str) -> None:
+    """As the AI SDK does with every item that has an id."""
+    call = ToolUse("get_weather", '{"city":"Rome"}', id="call_1")
+    script = (Reply(reasoning="I should look.", tools=(call,)), Reply(text="Warm."), Reply(text="Bye."))
+    upstream(vendors, model).script(*script)
+    turn: list[dict[str, Any]] = [{"role": "user", "content": "How warm is it?"}]
+    for news in (
+        {"type": "function_call_output", "call_id": "call_1", "output": "21"},
+        {"role": "user", "content": "Ta"},
+    ):
+        output = good(sdk, op, model=model, input=turn, tools=[WEATHER])["body"]["output"]
+        turn += [*({"type": "item_reference", "id": item["id"]} for item in output), news]
+    good(sdk, op, model=model, input=turn, tools=[WEATHER])
+    sent = upstream(vendors, model).requests[-1].raw
+    for words in (b"How warm is it?", b"Rome", b"21", b"Warm.", b"Ta"):
+        assert sent.count(words) == 1, sent
+
+
+@STREAMED
+@EVERY_WIRE
 def test_freeform_tools_and_namespaces(sdk: Sdk, vendors: Vendors, op: str, model: str) -> None:
     patch = "*** Begin Patch\n*** End Patch"
     calls = (
@@ -182,7 +202,7 @@ def test_what_no_model_here_can_do_is_refused_by_its_name(sdk: Sdk, vendors: Ven
         ({"tools": [WEATHER, {"type": "file_search", "vector_store_ids": ["v"]}]}, "tools[1].type"),
         ({"background": True}, "background"),
         ({"conversation": "conv_1"}, "conversation"),
-        ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "input[0].type"),
+        ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "input[0].id"),
         ({"input": []}, "input"),
         ({"tool_choice": "required"}, "tool_choice"),
         ({"temperature": 3}, "temperature"),

@@ -121,7 +121,7 @@ class FakeAnthropic(VendorServer):
             signature = digest(reply.reasoning, 0)
             found.append({"type": "thinking", "thinking": reply.reasoning, "signature": signature})
         if reply.text:
-            found.append({"type": "text", "text": reply.text, "citations": None})
+            found.append({"type": "text", "text": reply.text})
         for call in reply.tools:
             name = call.id or f"toolu_{digest('tool', self.next_number())[:24]}"
             made = {"type": "tool_use", "id": name, "name": call.name, "caller": {"type": "direct"}}
@@ -154,7 +154,7 @@ class FakeAnthropic(VendorServer):
             deltas = [{"type": "thinking_delta", "thinking": piece} for piece in pieces(block["thinking"], chars)]
             deltas.append({"type": "signature_delta", "signature": block["signature"]})
         else:
-            empty = {"type": "text", "text": "", "citations": None}
+            empty = {"type": "text", "text": ""}
             deltas = [{"type": "text_delta", "text": piece} for piece in pieces(block["text"], chars)]
         start = event("content_block_start", index=index, content_block=empty)
         middle = [event("content_block_delta", index=index, delta=delta) for delta in deltas]

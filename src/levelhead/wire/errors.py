@@ -29,6 +29,9 @@ _ANTHROPIC_TYPES = {
     429: "rate_limit_error",
 }
 
+# Codes at which Anthropic's SDKs know what to do.
+_ACTED_ON = frozenset({"thread_unsupported_request"})
+
 
 def render_error(
     error: LevelheadError, dialect: Dialect, request_id: str, *, now: float | None = None
@@ -83,7 +86,10 @@ def _anthropic(error: LevelheadError) -> dict[str, Any]:
     message = _text(error)
     if error.param and error.param not in message:
         message = f"{error.param}: {message}"  # the dialect has no field for it
-    return {"type": "error", "error": {"type": kind, "message": message}}
+    said: dict[str, Any] = {"type": kind, "message": message}
+    if error.code in _ACTED_ON:
+        said["details"] = {"error_code": error.code, "unsupported": [error.param]}
+    return {"type": "error", "error": said}
 
 
 def _text(error: LevelheadError) -> str:

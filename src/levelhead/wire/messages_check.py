@@ -91,6 +91,13 @@ def _system(system: object) -> None:
             raise fault.within(f"[{index}]") from None
 
 
+def _thread(thread: object) -> None:
+    """A conversation kept at one vendor can't change models. The SDKs' tool runners then send it whole."""
+    if thread is not None:
+        said = "Unsupported parameter '{}': threads aren't kept here; send the whole conversation."
+        raise Fault("", said, "thread_unsupported_request")
+
+
 CHECKS: dict[str, Check] = {
     "max_tokens": integer(1),
     "metadata": object_,
@@ -103,6 +110,7 @@ CHECKS: dict[str, Check] = {
     "system": _system,
     "temperature": number(0, 1),
     "thinking": _thinking,
+    "thread": _thread,
     "tool_choice": _tool_choice,
     "tools": _tools,
     "top_k": integer(0),

@@ -99,7 +99,7 @@ class StreamWriter:
             if text := delta.get(name):
                 self._refused = self._refused or name == "refusal"
                 if self._open != "text":
-                    self._begin(frames, "text", {"type": "text", "text": "", "citations": None})
+                    self._begin(frames, "text", {"type": "text", "text": ""})
                 self._add(frames, {"type": "text_delta", "text": text})
         for call in delta.get("tool_calls") or ():
             self._tool_call(call, frames)

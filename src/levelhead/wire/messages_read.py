@@ -14,7 +14,7 @@ from .messages_history import as_chat, as_system
 __all__ = ["read_request", "thinking_wanted"]
 
 # Whoever sends one of these asks for something that only Anthropic has.
-_ANTHROPIC_ONLY = ("container", "mcp_servers", "fallbacks", "thread")
+_ANTHROPIC_ONLY = ("container", "mcp_servers", "fallbacks")
 _EFFORTS = {"low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "xhigh"}
 
 

@@ -83,7 +83,7 @@ def _blocks(said: Mapping[str, Any], chat: Chat) -> list[dict[str, Any]]:
         blocks.append({"type": "thinking", "thinking": said["reasoning_content"], "signature": UNSIGNED})
     text = said.get("content") or said.get("refusal")
     if text:
-        blocks.append({"type": "text", "text": text, "citations": None})
+        blocks.append({"type": "text", "text": text})
     for call in said.get("tool_calls") or ():
         function = call["function"]
         use = {"type": "tool_use", "id": call["id"], "name": function["name"], "caller": DIRECT}

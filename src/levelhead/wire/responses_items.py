@@ -74,8 +74,9 @@ def _item(item: Any, tally: Tally) -> None:
         required(item, "call_id", string)
         _content(item, "output", tally)
     elif kind == "item_reference":
-        said = "Unsupported value for '{}': single items aren't stored; send the item, or previous_response_id."
-        raise Fault("type", said, "unsupported_value")
+        required(item, "id", string)  # those that are known have been put in their place
+        said = "Invalid '{}': no item with that id is kept here: it is unknown, too old, or was made with store=false."
+        raise Fault("id", said, "item_not_found")
     elif type(kind) is not str:
         raise wrong_type("type", "a string", kind)
 

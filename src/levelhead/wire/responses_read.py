@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -27,11 +26,10 @@ from .fields import (
     wrong_type,
 )
 from .responses_items import as_messages, check_items
+from .responses_references import Recall, resolved
 from .responses_tools import check_tools, functions, tool_choice, tool_needs
 
 __all__ = ["Recall", "items_of", "read_request"]
-
-Recall = Callable[[str], list[Json] | None]
 
 
 def _reasoning(value: object) -> None:
@@ -92,6 +90,9 @@ def read_request(raw: bytes, *, default_model: str | None = None, recall: Recall
     it isn't known; `default_model` stands in where the body names none."""
     source = parse_body(raw)
     tally = Tally()
+    recalled: list[Json] = []
+    if recall is not None and isinstance(source.get("input"), list):
+        source["input"], recalled = resolved(source["input"], recall)
     try:
         known_fields(source, _CHECKS)
         model = source.get("model") or default_model
@@ -102,6 +103,7 @@ def read_request(raw: bytes, *, default_model: str | None = None, recall: Recall
     except Fault as fault:
         raise fault.error() from None
     earlier = _earlier(source, recall)
+    recalled += earlier
     body = _body(source, model, [*earlier, *items])
     if not body["messages"]:
         raise missing("input").error()
@@ -118,7 +120,7 @@ def read_request(raw: bytes, *, default_model: str | None = None, recall: Recall
         temperature=source.get("temperature"),
         needs=frozenset(needs),
         history_needs=frozenset(tally.recent - needs),
-        text_bytes=max(0, len(raw) + (len(orjson.dumps(earlier)) if earlier else 0) - tally.opaque),
+        text_bytes=max(0, len(raw) + (len(orjson.dumps(recalled)) if recalled else 0) - tally.opaque),
         images=tally.images,
         source=source,
     )

@@ -17,7 +17,7 @@ from .sse import encode
 
 __all__ = [
     "Frames", "call_item", "ending", "item_id", "message_item", "reasoning_item", "render_answer", "replay",
-    "response_id", "shell", "tools_of", "usage_of",
+    "response_id", "response_of", "shell", "tools_of", "usage_of",
 ]  # fmt: skip
 
 # What a response says of its request, with what it says where the request said nothing.
@@ -48,6 +48,11 @@ def response_id(id: object) -> str:
 
 def item_id(prefix: str, response: str, index: int) -> str:
     return f"{prefix}_{response.removeprefix('resp_')}{index:02d}"
+
+
+def response_of(item: str) -> str:
+    """The response that an item's id was made of."""
+    return f"resp_{item.partition('_')[2][:-2]}"
 
 
 def shell(chat: Chat, id: object, model: str, created: object) -> dict[str, Any]:
