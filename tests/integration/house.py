@@ -162,19 +162,23 @@ class Proxy:
         """The sum over every sample of `name` that has these labels, to the nanodollar."""
         page = (client or self.client(None)).get("/metrics")
         assert page.status == 200, page.raw
+        named = tuple(f"levelhead_{name}{end}" for end in ("{", " "))
+        rows = "".join(row for row in page.raw.decode().splitlines(keepends=True) if row.startswith(named))
         found = (
             Decimal(str(sample.value))
-            for family in text_string_to_metric_families(page.raw.decode())
+            for family in text_string_to_metric_families(rows)
             for sample in family.samples
-            if sample.name == f"levelhead_{name}" and labels.items() <= sample.labels.items()
+            if labels.items() <= sample.labels.items()
         )
         return sum(found, Decimal()).quantize(Decimal("1e-9"))
 
 
 def eventually(ask: Callable[[], T], what: str, *, within: float = 30.0) -> T:
-    """The first truthy answer. Polls, for what happens in another process."""
+    """The first truthy answer. Polls, for what happens in another process; less often the longer it takes."""
     deadline = time.monotonic() + within
+    pause = 0.005
     while not (answer := ask()):
         assert time.monotonic() < deadline, f"not within {within} s: {what}"
-        time.sleep(0.005)
+        time.sleep(pause)
+        pause = min(1.5 * pause, 0.05)
     return answer

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import orjson
 import pytest
 import yaml
 
+from levelhead.cli import main
 from levelhead.testing import RedisServer
 
 from .house import VENDOR_KEYS, Proxy, Vendors, eventually
@@ -42,14 +45,22 @@ class Outline(HTMLParser):
         self.addresses += [value for name, value in attrs if name in ("src", "href", "srcset", "action", "xlink:href")]
 
 
+def environment(folder: Path) -> dict[str, str]:
+    return {"HOME": str(folder), "LEVELHEAD_HOME": str(folder), **VENDOR_KEYS, "KEY_TEAM": "sk-team"}
+
+
 def report(folder: Path, *options: str) -> tuple[int, str, str]:
-    home = {"HOME": str(folder), "LEVELHEAD_HOME": str(folder), "PATH": os.environ["PATH"]}
-    env = {**home, **VENDOR_KEYS, "KEY_TEAM": "sk-team"}
-    done = subprocess.run(
-        [sys.executable, "-m", "levelhead", "report", "--config", str(folder / "levelhead.yaml"), *options],
-        capture_output=True, text=True, cwd=folder, env=env, timeout=60,
-    )  # fmt: skip
-    return done.returncode, done.stdout, done.stderr
+    """Exit code, output and errors of the command, run in this process."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        for name, value in environment(folder).items():
+            patch.setenv(name, value)
+        patch.chdir(folder)
+        try:
+            main(["report", "--config", str(folder / "levelhead.yaml"), *options])
+        except SystemExit as done:
+            code = done.code if isinstance(done.code, int) else 1
+    return code, out.getvalue(), err.getvalue()
 
 
 @pytest.fixture(scope="module", params=["sqlite", "redis"])
@@ -116,9 +127,11 @@ def test_the_page_stands_alone_and_escapes_what_it_shows(ran: tuple[Path, Proxy]
     folder, _ = ran
     code, _, err = report(folder, "--out", "nowhere/report.html")
     assert (code, "Traceback" in err) == (1, False)
-    code, out, err = report(folder, "--out", "report.html")
-    assert (code, err) == (0, ""), err
-    assert "written to report.html" in out
+    command = [sys.executable, "-m", "levelhead", "report", "--config", "levelhead.yaml", "--out", "report.html"]
+    env = {"PATH": os.environ["PATH"], **environment(folder)}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=env, timeout=60)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert "written to report.html" in done.stdout
     text = (folder / "report.html").read_text()
     outline = Outline(text)
     assert {"svg", "table", "h1"} <= outline.tags
