@@ -12,9 +12,8 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
@@ -24,10 +23,9 @@ from uvicorn.supervisors.multiprocess import Process
 from ..config import VARIABLE, Config, load
 from ..errors import ConfigError, LevelheadError
 from ..observe import configure_logging, prepare_multiprocess, worker_exited
-from .access import Access
-from .app import App
-from .gate import Bounds, Gate
-from .protocol import HttpProtocol
+
+if TYPE_CHECKING:
+    from .app import App
 
 SHARED = "LEVELHEAD_SHARED_DIR"  # a directory of this server's own; its parent sets it for several workers
 LOG_LEVEL = "LEVELHEAD_LOG"  # "info" writes a line for each request
@@ -73,7 +71,11 @@ def run(config: Config, *, host: str, port: int, workers: int = 1, file: Path | 
 
 def create_app(config: Config) -> App:
     """The application for a configuration, as `protocol.HttpProtocol` serves it."""
-    from ..assemble import assemble  # after prepare_multiprocess: it imports prometheus_client
+    # After prepare_multiprocess: prometheus_client picks its mode at import. And a supervisor of workers needs none.
+    from ..assemble import assemble
+    from .access import Access
+    from .app import App
+    from .gate import Bounds, Gate
 
     shared = Path(os.environ[SHARED]) if SHARED in os.environ else None
     house = assemble(config, shared=shared)
@@ -163,7 +165,7 @@ def _settings(app: App | str, config: Config, workers: int = 1) -> uvicorn.Confi
         app,
         factory=isinstance(app, str),
         workers=workers,
-        http=HttpProtocol,
+        http="levelhead.serve.protocol:HttpProtocol",
         interface="asgi3",
         ws="none",
         lifespan="on",
@@ -205,6 +207,9 @@ def _announce(url: str) -> None:
 
 def _announce_when_ready(url: str) -> None:
     """A parent learns that its workers serve by asking one."""
+    import urllib.error
+    import urllib.request
+
     deadline = time.monotonic() + READY_WITHIN
     while time.monotonic() < deadline:
         try:
