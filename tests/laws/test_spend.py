@@ -179,18 +179,26 @@ class Server:
     def accounts(self):
         scopes = [(str(scope), per) for scope in SCOPES for per in budgets_of(BUDGETS, scope)]
         latest = {row.key: row for row in stored_rows(self.db, scopes)}
-        for name in self.db.scan_iter(f"{PREFIX}:account:*"):
+        for name, told in self.hashes("account"):
             per, window, scope = name.removeprefix(f"{PREFIX}:account:").split("|")
-            cap, spent, leased = map(int, self.db.hmget(name, "cap", "spent", "leased"))
+            cap, spent, leased = (int(told[field]) for field in ("cap", "spent", "leased"))
             if (found := latest.get((scope, per, int(window)))) is not None:
                 assert (found.limit, found.spent, found.leased) == (cap, spent, leased)
             yield scope, per, int(window), cap, spent, leased
 
     def leases(self):
-        for name in self.db.scan_iter(f"{PREFIX}:leases:*"):
-            for account, amount in self.db.hgetall(name).items():
+        for name, told in self.hashes("leases"):
+            for account, amount in told.items():
                 per, window, scope = account.split("|")
                 yield name.rpartition(":")[2], (scope, per, int(window)), int(amount)
+
+    def hashes(self, kind):
+        """Each with its name, in two turns."""
+        names = list(self.db.scan_iter(f"{PREFIX}:{kind}:*", count=1_000))
+        with self.db.pipeline(transaction=False) as asked:
+            for name in names:
+                asked.hgetall(name)
+            return zip(names, asked.execute(), strict=True)
 
     def close(self):
         self.db.close()
@@ -269,7 +277,7 @@ class Workers(RuleBasedStateMachine):
     @rule(who=st.integers(0, 2))
     def crash(self, who):
         worker = self.workers.pop(who % len(self.workers))
-        for key, unposted, lease in self.holdings(worker):
+        for key, unposted, lease in self.holdings(worker, self.probe.leases()):
             self.excess[key] += lease - unposted
         worker.ledger._keeper._store = Broken(worker.store)
         self.run(worker.ledger.aclose())
@@ -292,53 +300,56 @@ class Workers(RuleBasedStateMachine):
     def pass_time(self, seconds):
         self.now += seconds
 
-    def holdings(self, worker):
+    def holdings(self, worker, leases):
         """(account, unposted, lease by the store) of everything that a worker has a lease of."""
-        leases = [(key, lease) for owner, key, lease in self.probe.leases() if owner == worker.store._me]
+        leases = [(key, lease) for owner, key, lease in leases if owner == worker.store._me]
         unposted = Counter()
         for account in worker.accounts():
             unposted[tuple(account.key)] += account.unposted
         return [(key, unposted[key], lease) for key, lease in leases]
 
     @invariant()
-    def no_budget_is_overspent(self):
+    def the_books_are_right(self):
+        """Read once for all three: nothing happens between them."""
         if not hasattr(self, "probe"):
             return
+        accounts, leases = list(self.probe.accounts()), list(self.probe.leases())
+        self.no_budget_is_overspent(accounts, leases)
+        self.workers_know_what_they_hold(leases)
+        self.money_is_conserved(accounts, leases)
+
+    def no_budget_is_overspent(self, accounts, leases):
         held = Counter()
-        for _, key, lease in self.probe.leases():
+        for _, key, lease in leases:
             held[key] += lease
-        for scope, per, window, cap, spent, leased in self.probe.accounts():
+        for scope, per, window, cap, spent, leased in accounts:
             assert spent >= 0 <= leased, (scope, per, window)
             assert spent + leased <= cap, (scope, per, window)
             assert leased == held[scope, per, window], (scope, per, window)
 
-    @invariant()
-    def workers_know_what_they_hold(self):
-        for worker in getattr(self, "workers", ()):
+    def workers_know_what_they_hold(self, leases):
+        for worker in self.workers:
             mine = Counter()
             for account in worker.accounts():
                 assert min(account.free, account.reserved, account.unposted) >= 0
                 mine[tuple(account.key)] += account.free + account.reserved + account.unposted - account.uncovered
-            leases = {key: lease for key, _, lease in self.holdings(worker)}
-            assert leases == {key: held for key, held in mine.items() if held}
+            held_there = {key: lease for key, _, lease in self.holdings(worker, leases)}
+            assert held_there == {key: held for key, held in mine.items() if held}
 
-    @invariant()
-    def money_is_conserved(self):
-        if not hasattr(self, "probe"):
-            return
+    def money_is_conserved(self, accounts, leases):
         booked = Counter()
         alive = {worker.store._me for worker in self.workers}
         for worker in self.workers:
             for account in worker.accounts():
                 booked[tuple(account.key)] += account.unposted
         rows = set()
-        for scope, per, window, _, spent, _ in self.probe.accounts():
+        for scope, per, window, _, spent, _ in accounts:
             booked[scope, per, window] += spent
             rows.add((scope, per, window))
         for key in [key for key in booked.keys() | self.settled.keys() | self.excess.keys() if key not in rows]:
             if self.now >= START + 7 * 86_400 and (key[0].startswith("run:") or key[1] == "run"):
                 self.settled[key] = self.excess[key] = 0  # a run that nobody used for a week is forgotten
-        for owner, key, lease in self.probe.leases():
+        for owner, key, lease in leases:
             if owner not in alive:  # dead, and not swept yet
                 booked[key] += lease
         assert +booked == +(self.settled + self.excess)
