@@ -106,7 +106,8 @@ def test_a_worker_that_dies(crew: Proxy, client: Client) -> None:
     refused = crew.metric("requests_total", outcome="refused")
     dead, other = workers(crew)
     folder = counted_in(dead)
-    assert list(folder.glob(f"gauge_live*_{dead}.db"))
+    # The first worker that is ready makes the server ready.
+    eventually(lambda: list(folder.glob(f"gauge_live*_{dead}.db")), "it says something about now")
     os.kill(dead, signal.SIGKILL)
     eventually(lambda: dead not in (now := workers(crew)) and other in now and len(now) == 2, "another takes its place")
     eventually(lambda: not list(folder.glob(f"gauge_live*_{dead}.db")), "what it said about now is gone")
