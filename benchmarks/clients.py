@@ -1,11 +1,12 @@
-"""Do real agents work through the proxy? Claude Code, Codex CLI and opencode, each one turn with a tool call.
+"""Do real agents work through the proxy? Five of them, each one turn with a tool call.
 
     make .venv/dev.stamp && .venv/bin/python benchmarks/clients.py
 
-Installs the three from npm into .bench/clients (versions below), starts the vendors' faithful fakes and `levelhead
-serve`, and runs each agent without a person: it is told to run a shell command, must call its own tool, send the result
-back, and end with the model's last words. Twice each: once on the DeepSeek-class fake, once on the Claude-class one.
-Nothing leaves the machine but the installation. Results go to benchmarks/results/clients.json.
+Installs Claude Code, Codex CLI, opencode, Qwen Code and pi (in each of three dialects) from npm into .bench/clients
+(versions below), starts the vendors' faithful fakes and `levelhead serve`, and runs each agent without a person: it is
+told to run a shell command, must call its own tool, send the result back, and end with the model's last words. Twice
+each: once on the DeepSeek-class fake, once on the Claude-class one. Nothing leaves the machine but the installation.
+Results go to benchmarks/results/clients.json.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,13 @@ sys.path.insert(0, str(ROOT / "tests"))
 from integration.house import Proxy, Vendors  # noqa: E402 - the tests' own proxy and vendors
 from levelhead.testing import Reply, ToolUse  # noqa: E402
 
-PACKAGES = {"@anthropic-ai/claude-code": "2.1.332", "@openai/codex": "0.169.0", "opencode-ai": "1.18.33"}
+PACKAGES = {
+    "@anthropic-ai/claude-code": "2.1.332",
+    "@openai/codex": "0.169.0",
+    "opencode-ai": "1.18.33",
+    "@qwen-code/qwen-code": "0.15.10",
+    "@mariozechner/pi-coding-agent": "0.73.1",
+}
 INSTALLED = ROOT / ".bench/clients"
 BIN = INSTALLED / "node_modules/.bin"
 LAST_WORDS = "DONE: all finished"
@@ -36,6 +44,7 @@ SHELLS: dict[str, dict[str, Any]] = {
     "bash": {"command": "echo hi-from-tool", "description": "say hi"},
     "exec_command": {"cmd": "echo hi-from-tool"},
     "shell_command": {"command": "echo hi-from-tool"},
+    "run_shell_command": {"command": "echo hi-from-tool", "is_background": False},
 }
 CODEX_CONFIG = """
 model = "{model}"
@@ -82,10 +91,27 @@ def opencode(home: Path, folder: Path, url: str, model: str) -> Command:
     return ["opencode", "run", "--format", "json", "Run echo in bash"], {}
 
 
+def qwen_code(home: Path, folder: Path, url: str, model: str) -> Command:
+    command = ["qwen", "--auth-type", "openai", "--yolo", "--output-format", "text", "-p", "Run echo in the shell"]
+    settings = {"OPENAI_BASE_URL": f"{url}/v1", "OPENAI_API_KEY": "sk-team", "OPENAI_MODEL": model}
+    return command, settings
+
+
+def pi(api: str, base: str, home: Path, folder: Path, url: str, model: str) -> Command:
+    provider = {"baseUrl": url + base, "api": api, "apiKey": "sk-team", "models": [{"id": model, "reasoning": True}]}
+    (home / ".pi/agent").mkdir(parents=True)
+    (home / ".pi/agent/models.json").write_text(json.dumps({"providers": {"levelhead": provider}}))
+    return ["pi", "--provider", "levelhead", "--model", model, "-p", "Run echo in bash"], {"PI_OFFLINE": "1"}
+
+
 AGENTS: dict[str, Callable[[Path, Path, str, str], Command]] = {
     "claude-code": claude_code,
     "codex": codex,
     "opencode": opencode,
+    "qwen-code": qwen_code,
+    "pi (chat completions)": partial(pi, "openai-completions", "/v1"),
+    "pi (responses)": partial(pi, "openai-responses", "/v1"),
+    "pi (messages)": partial(pi, "anthropic-messages", ""),
 }
 
 
