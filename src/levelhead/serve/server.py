@@ -33,7 +33,7 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 CLOSE_SECONDS = 2  # for connections to close after the drain
 KEEP_ALIVE_SECONDS = 75
 READY_WITHIN = 60.0
-COLLECT_AFTER = 10_000, 20, 20  # new objects, then collections of the younger generation; Python: 700, 10, 10
+COLLECT_AFTER = 2_000, 10, 10  # new objects, then collections of the younger generation; Python: 700, 10, 10
 SPARE_DESCRIPTORS = 64  # files, stores, the listener
 
 
