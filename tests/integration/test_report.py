@@ -91,12 +91,13 @@ def ran(
                     assert client.send("POST", "/v1/feedback", body).status == 200
         for _ in range(2):
             client.chat(EASY, temperature=0, headers={"x-levelhead-slot": NASTY})
+        eventually(lambda: _complete(folder, 14), "the log is written")
         yield folder, proxy
 
 
 def test_the_sums_are_those_of_the_metrics(ran: tuple[Path, Proxy]) -> None:
     folder, proxy = ran
-    found = eventually(lambda: _complete(folder, 14), "the log is written")
+    found = _complete(folder, 14)
     for name, told in (
         ("cost_usd_total", found["spent_usd"]),
         ("baseline_cost_usd_total", found["baseline_usd"]),
@@ -164,7 +165,7 @@ def test_what_shadow_mode_would_have_saved_has_bounds(running_vendors: Vendors, 
         client = proxy.client("team")
         for number in range(8):
             client.chat(f"{EASY}, {'please ' * number}", headers={"x-levelhead-session": f"s{number}"})
-    found = _complete(tmp_path, 8)["shadow"]
+    found = eventually(lambda: _complete(tmp_path, 8), "the log is written")["shadow"]
     assert (found["requests"], found["conversations"], found["would_go_elsewhere"]) == (8, 8, 8)
     assert found["would_save_usd"] == pytest.approx(found["spent_usd"] - found["would_cost_usd"])
     low, high = found["bounds"]
