@@ -118,12 +118,12 @@ class PrometheusObserver:
     def audited(self, result: str, slot: str, level: Level | None, bill: Sequence[Spent]) -> None:
         """How an audit ended, and what it paid for: cost that no baseline has."""
         slot, shown = self._labels.slot(slot), NONE if level is None else _LEVELS[level]
-        self._counts.audits.add((result,))
         for spent in bill:
             tier, model = self._labels.served(spent.model)
             self._used(spent.usage, slot, model)
             self._counts.cost.add((slot, shown, tier, model, spent.kind), spent.cost_usd)
             self._counts.excess.add((slot,), spent.cost_usd)
+        self._counts.audits.add((result,))  # last: over several workers, who sees it counted sees it paid
 
     def log_lost(self, rows: int) -> None:
         """Rows of the decision log that were dropped."""
