@@ -158,3 +158,16 @@ def test_expect_continue(team: Client) -> None:
             said += more
     assert said.startswith(b"HTTP/1.1 200 ")
     assert b"echo: xxx" in said
+
+
+@pytest.mark.parametrize("path", ["/chat/completions", "//v1/chat/completions", "/v1/v1/chat/completions"])
+def test_a_base_url_that_ends_otherwise(team: Client, path: str) -> None:
+    said = team.send("POST", path, chat_body("hello", {}))
+    assert (said.status, bool(said.text)) == (200, True)
+
+
+@pytest.mark.parametrize("path", ["/messages", "/v1/v1/messages"])
+def test_its_errors_are_in_the_dialect_of_the_path(team: Client, path: str) -> None:
+    said = team.send("POST", path, b"{}")
+    assert (said.status, said.body["type"], said.body["error"]["type"]) == (400, "error", "invalid_request_error")
+    assert team.get("/models/auto").body["id"] == "auto"

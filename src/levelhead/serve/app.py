@@ -121,7 +121,7 @@ class App:
                 return
 
     def greet(self, exchange: Exchange) -> None:
-        exchange.route = route = self._route(exchange.method, exchange.path)
+        exchange.route = route = self._route(exchange)
         if route.keyed:
             if self.drain.begun:
                 exchange.keep_alive = False
@@ -148,18 +148,24 @@ class App:
         head = "".join(lines).encode("ascii")
         exchange.reply(status, body, head if "content-type" in headers else head + JSON_HEAD)
 
-    def _route(self, method: str, path: str) -> Route:
-        methods = self._routes.get(path) or self._routes.get(path.rstrip("/"))
-        if methods is None and path.startswith("/v1/models/"):
-            methods = {"GET": Route(self._model, keyed=True)}
-        if methods is None and path.startswith(DECISIONS):
-            methods = {"GET": Route(self._verdicts.decision)}
+    def _route(self, exchange: Exchange) -> Route:
+        methods = self._methods(exchange.path)
+        if methods is None and (methods := self._methods(meant := _below_v1(exchange.path))) is not None:
+            exchange.path = meant
         if methods is None:
-            raise NotFound(f"No such path: {path[:200]!a}.", code="unknown_url")
-        route = methods.get("GET" if method == "HEAD" else method)
+            raise NotFound(f"No such path: {exchange.path[:200]!a}.", code="unknown_url")
+        route = methods.get("GET" if exchange.method == "HEAD" else exchange.method)
         if route is None:
             raise MethodNotAllowed(methods)
         return route
+
+    def _methods(self, path: str) -> Mapping[str, Route] | None:
+        methods = self._routes.get(path) or self._routes.get(path.rstrip("/"))
+        if methods is None and path.startswith("/v1/models/"):
+            return {"GET": Route(self._model, keyed=True)}
+        if methods is None and path.startswith(DECISIONS):
+            return {"GET": Route(self._verdicts.decision)}
+        return methods
 
     async def _guarded(self, exchange: Exchange, work: Work) -> None:
         with self.drain:
@@ -322,6 +328,14 @@ def _card(name: str, owner: str) -> dict[str, object]:
 
 _STARTED = int(time.time())
 _STARTED_AT = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(_STARTED))
+
+
+def _below_v1(path: str) -> str:
+    """Where a client means to go whose base URL lacks its `/v1`, has one where its SDK adds another, or ends in `/`."""
+    parts = [part for part in path.split("/") if part]
+    while parts and parts[0] == "v1":
+        del parts[0]
+    return "/v1/" + "/".join(parts)
 
 
 def _dialect(path: str) -> Dialect:
