@@ -11,11 +11,12 @@ import redis
 from levelhead.errors import ConfigError
 from levelhead.observe.journal import Journal, decision_row, open_journal, verdict_of
 from levelhead.observe.journal.redis import RedisJournal
-from levelhead.observe.journal.rows import verdict_from, verdict_row
+from levelhead.observe.journal.rows import kept
 from levelhead.observe.journal.sqlite import SqliteJournal
 from levelhead.observe.journal.store import KEPT_SECONDS, Row
+from levelhead.observe.journal.verdicts import verdict_from, verdict_row
 from levelhead.testing import RedisServer
-from levelhead.types import Level, Verdict
+from levelhead.types import Assessment, Attempt, Candidate, Decision, Level, Reason, Spent, Usage, Verdict
 
 NOW = 1_700_000_000.0
 VERDICT = Verdict("dec_1", "team-a", "critic", "fast", Level.L2, -1.0, 0.9, (0.5, 1.0), 1.0, "client", NOW)
@@ -151,7 +152,105 @@ def test_a_verdict_survives_the_way_through_json():
 
 
 def test_a_cached_answer_can_be_judged_but_teaches_nothing(make_record):
-    row = decision_row(make_record(outcome="cached", cache="hit"))
+    row = decision_row(kept(make_record(outcome="cached", cache="hit")))
     assert "usage" not in row
     found = verdict_of(row, 0.5, "client", NOW)
     assert (found.vector, found.model, found.level) == ((), "fast", Level.L2)
+
+
+def test_a_row_says_everything_by_name(make_record, models):
+    fast, best = models
+    assessment = Assessment(Level.L3, 0.4, 0.8, {"fast": 0.7, "best": 0.9}, {"words": 12.0}, (0.5, 1.0))
+    candidates = (Candidate(fast, 0.7, 0.001), Candidate(best, 0.9, 0.01, False, "budget"))
+    decision = Decision(fast, Reason.BUDGET, 0.001, 0.01, candidates, (fast,), assessment, 200, trust=0.6)
+    routed = replace(decision, model=best, reason=Reason.UPLIFT, expected_cost_usd=0.01)
+    record = make_record(
+        decision=replace(decision, routed=routed),
+        level=Level.L3,
+        routed_usd=(0.02, 0.03),
+        extras=(Spent(best, "draft", Usage(), 0.004),),
+        attempts=(Attempt("best", "timeout", "connect", 1.23456), Attempt("fast", "ok")),
+        reserved_usd=0.05,
+        prompt=[{"role": "user", "content": "hi"}],
+    )
+    price = {"input": 1.0, "output": 2.0, "cached_input": 0.1}
+    assert decision_row(kept(record)) == {
+        "id": "dec_1",
+        "at": NOW,
+        "key": "team-a",
+        "slot": "critic",
+        "run": "r1",
+        "session": None,
+        "task": None,
+        "outcome": "ok",
+        "error": None,
+        "level": "L3",
+        "model": "fast",
+        "tier": "efficient",
+        "cache": "miss",
+        "cost_usd": 0.001,
+        "baseline_usd": 0.01,
+        "prompt": [{"role": "user", "content": "hi"}],
+        "usage": {"input": 10, "cached_input": 20, "cache_write": 7, "output": 5, "reasoning": 2},
+        "seconds": {"decision": 0.0003, "overhead": 0.0004, "first_byte": 0.8, "total": 1.5},
+        "reserved_usd": 0.05,
+        "extras": [["draft", "best", 0.004]],
+        "attempts": [["best", "timeout", "connect", 1.2346], ["fast", "ok", "", 0.0]],
+        "decision": {
+            "model": "fast",
+            "tier": "efficient",
+            "reason": "budget",
+            "certified": False,
+            "trust": 0.6,
+            "difficulty": 0.4,
+            "confidence": 0.8,
+            "features": {"words": 12.0},
+            "vector": [0.5, 1.0],
+            "shipped": {"fast": 0.7, "best": 0.9},
+            "leans": {"fast": -1.0, "best": 1.0},
+            "expected_cost_usd": 0.001,
+            "baseline_cost_usd": 0.01,
+            "output_cap": 200,
+            "candidates": [
+                {
+                    "model": "fast",
+                    "success": 0.7,
+                    "expected_cost_usd": 0.001,
+                    "eligible": True,
+                    "why_not": None,
+                    "price": price,
+                },
+                {
+                    "model": "best",
+                    "success": 0.9,
+                    "expected_cost_usd": 0.01,
+                    "eligible": False,
+                    "why_not": "budget",
+                    "price": price,
+                },
+            ],
+        },
+        "shadow": {
+            "model": "best",
+            "tier": "strong",
+            "reason": "uplift",
+            "success": 0.9,
+            "expected_cost_usd": 0.01,
+            "cost_usd": 0.02,
+            "cost_usd_if_twice_as_long": 0.03,
+        },
+    }
+
+
+def test_a_row_of_an_earlier_version_is_read_as_it_is():
+    assert decision_row(b'{"id":"dec_1"}') == {"id": "dec_1"}
+
+
+def test_a_long_request_is_found_by_its_beginning(tmp_path):
+    """It ended after shorter ones that began later: rows stand in the order of their ends."""
+    store = SqliteJournal(tmp_path / "j.db", lambda: NOW)
+    store.write([Row("early", NOW - 7_200, "a", b"0"), Row("short", NOW, "a", b"1"), Row("long", NOW - 600, "b", b"2")])
+    assert list(store.decisions(NOW - 10, None, 9)) == [b"1"]
+    assert list(store.decisions(NOW - 600, None, 9)) == [b"2", b"1"]
+    assert list(store.decisions(0, "a", 1)) == [b"1"]
+    assert list(store.decisions(0, "a", 9)) == [b"1", b"0"]

@@ -32,7 +32,7 @@ def decisions(
 
     from ..config import load
     from ..errors import ConfigError
-    from ..observe.journal import KEPT_DECISIONS
+    from ..observe.journal import KEPT_DECISIONS, decision_row
 
     read = load(config, lenient=True)
     since = time.time() - days * 86_400
@@ -40,11 +40,11 @@ def decisions(
         with closing(opened(read)) as store:
             found = store.decisions(since, key, most or (KEPT_DECISIONS if jsonl else SHOWN))
             if not jsonl:
-                _show([orjson.loads(doc) for doc in found])
+                _show([decision_row(doc) for doc in found])
                 return
             out = sys.stdout.buffer
             for doc in watched(found, "decisions"):
-                row = orjson.loads(doc)
+                row = decision_row(doc)
                 row["verdicts"] = [orjson.loads(one) for one in store.verdicts_of(row["id"])]
                 out.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
             out.flush()

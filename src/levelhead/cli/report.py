@@ -47,9 +47,7 @@ def report(
 
 def _figures(config: Config, since: float) -> dict[str, Any]:
     """Raises `OSError` and `ConfigError` where log or ledger can't be read."""
-    import orjson
-
-    from ..observe.journal import KEPT_DECISIONS
+    from ..observe.journal import KEPT_DECISIONS, decision_row
     from ..observe.report import Figures
     from ..spend import as_json, stored_balances
 
@@ -58,7 +56,7 @@ def _figures(config: Config, since: float) -> dict[str, Any]:
     password = config.secret(config.state.password_env)
     with closing(opened(config)) as store:
         for doc in watched(store.decisions(since, None, KEPT_DECISIONS), "decisions"):
-            figures.add(orjson.loads(doc))
+            figures.add(decision_row(doc))
         for verdict in watched(verdicts(store, since), "verdicts"):
             figures.judged(verdict)
     balances = stored_balances(

@@ -16,9 +16,10 @@ import orjson
 
 from ...types import Attempt, Record, Secret, Verdict
 from .redis import RedisJournal
-from .rows import decision_row, verdict_from, verdict_row
+from .rows import decision_row, kept
 from .sqlite import SqliteJournal
 from .store import JournalStore, Row
+from .verdicts import verdict_from, verdict_row
 
 T = TypeVar("T")
 
@@ -57,11 +58,11 @@ class Journal:
     async def decision(self, id: str) -> dict[str, Any] | None:
         """A logged decision, by any worker. Raises `OSError` where the store can't be read."""
         found = await self._aside(lambda: self._find(id))
-        return None if found is None else orjson.loads(found)
+        return None if found is None else decision_row(found)
 
     async def decisions(self, *, since: float = 0.0, key: str | None = None, most: int = 1_000) -> list[dict[str, Any]]:
         """The newest ones first. Raises `OSError`."""
-        return await self._aside(lambda: [orjson.loads(doc) for doc in self._store.decisions(since, key, most)])
+        return await self._aside(lambda: [decision_row(doc) for doc in self._store.decisions(since, key, most)])
 
     async def judge(self, verdict: Verdict) -> bool:
         """Adds a verdict; False where its source has judged this decision before. Raises `OSError`."""
@@ -172,6 +173,4 @@ def journal_file(state: Path) -> Path:
 
 
 def _row(record: Record) -> Row:
-    return Row(
-        record.id, record.at, record.identity.key.name, orjson.dumps(decision_row(record), option=_JSON, default=str)
-    )
+    return Row(record.id, record.at, record.identity.key.name, kept(record))

@@ -13,7 +13,7 @@ KEPT_SECONDS = 30 * 86_400.0
 
 @value
 class Row:
-    """One decision: its id, Unix time and key beside the JSON object that tells everything."""
+    """One decision: its id, Unix time and key beside the JSON that tells everything, see `rows`."""
 
     id: str
     at: float
@@ -22,7 +22,7 @@ class Row:
 
 
 class JournalStore(Protocol):
-    """Rows are JSON objects. Called from one thread. Raises `OSError` where the store can't be used just now."""
+    """Rows are JSON. Called from one thread. Raises `OSError` where the store can't be used just now."""
 
     def write(self, rows: Sequence[Row]) -> None: ...
 
