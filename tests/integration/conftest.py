@@ -36,10 +36,15 @@ def running_vendors() -> Iterator[Vendors]:
         yield vendors
 
 
+@pytest.fixture(autouse=True)
+def without_a_past(request: pytest.FixtureRequest) -> None:
+    """No test finds what an earlier one made the vendors say, or what it asked of them."""
+    if "running_vendors" in request.fixturenames:
+        request.getfixturevalue("running_vendors").fresh()
+
+
 @pytest.fixture
 def vendors(running_vendors: Vendors) -> Vendors:
-    """Without a script and without a past."""
-    running_vendors.fresh()
     return running_vendors
 
 
