@@ -9,9 +9,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from .._wal import write_ahead
+
 log = logging.getLogger(__name__)
 
 _LOCK_SECONDS = 1.0
+_BEGIN_SECONDS = 10.0  # only once, and who fails then never shares
 _SWEEP_PUTS = 64
 _TABLE = "CREATE TABLE IF NOT EXISTS kept (key BLOB PRIMARY KEY, at REAL NOT NULL, value BLOB NOT NULL) WITHOUT ROWID"
 
@@ -33,7 +36,7 @@ class Shelf:
         try:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600))
             db = sqlite3.connect(path, timeout=_LOCK_SECONDS, isolation_level=None, check_same_thread=False)
-            db.execute("PRAGMA journal_mode = WAL")
+            write_ahead(db, _BEGIN_SECONDS)
             db.execute("PRAGMA synchronous = OFF")  # it doesn't outlive the server, let alone the machine
             db.execute(_TABLE)
             self._db = db

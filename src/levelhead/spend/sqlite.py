@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import cast
 from uuid import uuid4
 
+from .._wal import write_ahead
 from ..errors import ConfigError
 from ..types import Nanos
 from .store import AccountKey, Ask, Move, Standing, Verdict, WorkerUnknown, extra_lease
@@ -275,7 +276,7 @@ def _opened(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         db.execute(f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}")
-        db.execute("PRAGMA journal_mode=WAL")
+        write_ahead(db, _BUSY_MILLISECONDS / 1000)
         _check(db, path)
         db.execute("BEGIN IMMEDIATE")
         for statement in filter(str.strip, _TABLES.split(";")):

@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .._wal import write_ahead
+
+_LOCK_SECONDS = 30.0
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS probes(
     seq INTEGER PRIMARY KEY, at REAL NOT NULL, model TEXT NOT NULL, report TEXT NOT NULL);
@@ -75,8 +78,10 @@ class TeamState:
         if self._connection is None or self._process != os.getpid():  # SQLite's connections don't survive a fork
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-            self._connection = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
-            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection = sqlite3.connect(
+                self.path, timeout=_LOCK_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            write_ahead(self._connection, _LOCK_SECONDS)
             self._connection.executescript(_SCHEMA)
             _widen(self._connection)
             self._process = os.getpid()

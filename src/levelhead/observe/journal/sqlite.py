@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..._wal import write_ahead
 from ...errors import ConfigError
 from .store import KEPT_DECISIONS, KEPT_SECONDS, Row
 
@@ -48,7 +49,7 @@ class SqliteJournal:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600))
             self._db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA page_size = 8192")  # a row has 1.5 kB; a file that is there keeps its own
-            self._db.execute("PRAGMA journal_mode = WAL")
+            write_ahead(self._db, _BUSY_SECONDS)
             self._db.execute("PRAGMA synchronous = NORMAL")
             found = self._db.execute("PRAGMA user_version").fetchone()[0]
             if found not in (0, SCHEMA):
