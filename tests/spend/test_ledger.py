@@ -281,9 +281,10 @@ class TestWorkersOnOneFile:
         await one.flush()
         await two.reserve("d2", [KEY], USD)
 
-    async def test_wait_for_a_round_before_refusing(self, opened):
+    async def test_wait_for_a_round_before_refusing(self, opened, monkeypatch):
+        monkeypatch.setattr("levelhead.spend.ledger._TRIES", 3_000)  # the round may be late
         one, two = opened(DAY, flush_seconds=0.01), opened(DAY, flush_seconds=0.01)
-        two._pause = 0.05
+        two._pause = 0.01
         await one.settle(await one.reserve("d1", [KEY], USD // 100), 0)
         await two.reserve("d1", [KEY], USD)
 
@@ -405,12 +406,12 @@ class TestFailures:
         class Slow(SqliteStore):
             def grant(self, requests, at):
                 entered.set()
-                go.wait(5)
+                assert go.wait(60)
                 return super().grant(requests, at)
 
         ledger = opened(DAY, store=Slow(path))
         task = asyncio.create_task(ledger.reserve("d1", [KEY], USD))
-        await asyncio.to_thread(entered.wait, 5)
+        assert await asyncio.to_thread(entered.wait, 60)
         waiting = asyncio.create_task(ledger.reserve("d2", [KEY], USD))
         await asyncio.sleep(0)
         task.cancel()

@@ -1,6 +1,7 @@
 """The ledger's file: private, checked, never replaced; balances read beside a running proxy."""
 
 import os
+import random
 import sqlite3
 import stat
 
@@ -22,8 +23,8 @@ def path(tmp_path):
     return tmp_path / "state" / "ledger.db"
 
 
-async def spend(path, amount, *, at=None, budgets=(DAY, RUN), scopes=BOTH):
-    ledger = Ledger(budgets, SqliteStore(path), **({} if at is None else {"clock": lambda: at}))
+async def spend(path, amount, *, at=0.0, budgets=(DAY, RUN), scopes=BOTH):
+    ledger = Ledger(budgets, SqliteStore(path), clock=lambda: at)
     await ledger.settle(await ledger.reserve("d", scopes, amount), amount)
     await ledger.aclose()
 
@@ -57,7 +58,7 @@ class TestDamage:
         [
             lambda raw: b"this is no database, it only has the right name\n" * 100,
             lambda raw: raw[: len(raw) // 2],
-            lambda raw: raw[:100] + os.urandom(4_096) + raw[4_196:],
+            lambda raw: raw[:100] + random.Random(0).randbytes(4_096) + raw[4_196:],
             lambda raw: raw[:4_096] + b"\xff" * 8_192 + raw[12_288:],
         ],
         ids=["text", "cut off", "first page", "a table"],

@@ -59,7 +59,8 @@ async def test_spends_and_shows(server):
 
 async def test_a_restart_loses_nothing_and_counts_nothing_twice(server):
     """Redis dies with a posting and a grant under way; both are made once it is back."""
-    ledger = ledger_of(server, PER_RUN)
+    ledger = ledger_of(server, PER_RUN, patience=60.0)  # however slow the restart
+    ledger._patience = 60.0
     held = await ledger.reserve("d1", [RUN], USD // 20)
     await ledger.settle(held, 1_000)
     server.kill()
@@ -90,6 +91,7 @@ async def test_an_outage_is_said_and_over_when_it_is_over(server, caplog):
             await ledger.flush()
     finally:
         server.start()
+    ledger._patience = ledger._keeper._store._patience = 60.0
     await ledger.flush()
     await ledger.settle(leased, 20)
     await ledger.reserve("d4", [RUN], USD // 10 - 30)  # d3 got its money late, and gave it back
