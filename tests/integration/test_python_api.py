@@ -30,7 +30,7 @@ def file(running_vendors: Vendors, tmp_path_factory: pytest.TempPathFactory) -> 
     config = {
         "models": {name: models[name] for name in ("deepseek-flash", "claude-sonnet")},
         "slots": {"critic": {"floor": "strong"}, "frugal": {"max_quality_loss": 1.0}},
-        "budgets": [{"scope": "run", "usd": 0.1}, {"scope": "run", "name": "tiny", "usd": 0.0001}],
+        "budgets": [{"scope": "run", "usd": 10}, {"scope": "run", "name": "tiny", "usd": 0.0001}],
         "cache": {"directory": str(folder)},
     }
     path = folder / "levelhead.yaml"
