@@ -13,14 +13,19 @@ PATIENCE = 30.0  # seconds
 
 
 class RedisServer:
-    """`durable`: every write is in the append-only file in `folder` before it is acknowledged."""
+    """`durable`: every write is in the append-only file in `folder` before it is acknowledged.
+
+    Its port is its own for as long as this object lives, whether the server runs or not.
+    """
 
     def __init__(self, folder: Path, *, durable: bool = False) -> None:
         self._folder = folder
         self._durable = durable
         self._process: subprocess.Popen[bytes] | None = None
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port: int = probe.getsockname()[1]
+        self._place = socket.socket()  # bound, never listening: nobody else is given the port
+        self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._place.bind(("127.0.0.1", 0))
+        self.port: int = self._place.getsockname()[1]
 
     @staticmethod
     def installed() -> bool:
