@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from levelhead.assemble import policy_of, rooms_of
+from levelhead.config import from_mapping
+from levelhead.difficulty import load_quality_model
 from levelhead.learn.opinions import opinions_of
 from levelhead.learn.tables import table_of
 from levelhead.policy import FILE, Certificate, save
@@ -18,7 +21,7 @@ from levelhead.testing import Fault, Refusal, Reply
 from levelhead.types import Usage
 
 from .conftest import PAIR
-from .house import Proxy, Vendors
+from .house import VENDOR_KEYS, Proxy, Vendors
 from .talk import Client, Said
 
 TRIO = [*PAIR, "gpt-mini"]
@@ -259,29 +262,18 @@ def test_a_certificate_is_kept_to(running_vendors: Vendors, tmp_path: Path) -> N
     """Issued for this policy it sets the threshold and shows in the metrics; for another it binds nothing."""
     running_vendors.fresh()
     answers(running_vendors, "The answer is 8.", "Answer: 7")
-    from levelhead.assemble import policy_of, rooms_of
-    from levelhead.config import load
-    from levelhead.difficulty import load_quality_model
-
+    rooms = rooms_of(from_mapping({"models": running_vendors.models()}, env=VENDOR_KEYS))
+    own = policy_of(load_quality_model().name, tuple(rooms.models.values()))
     settings = {**SETTINGS, "budgets": []}
-    for policy, reason, model in (
-        ("own", "draft_accepted", "deepseek-flash"),
-        ("other", "draft_rejected; uncertified", "claude-sonnet"),
+    for policy, reason, model, upper in (
+        (own, "draft_accepted", "deepseek-flash", Decimal("0.015")),
+        ("0" * 16, "draft_rejected; uncertified", "claude-sonnet", 0),
     ):
         folder = tmp_path / policy
-        with Proxy(folder, running_vendors, **settings):
-            pass  # writes the configuration
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in {"DEEPSEEK": "x", "CLAUDE": "x", "OPENAI": "x"}.items():
-                patch.setenv(name, value)
-            for name in SETTINGS["keys"]:
-                patch.setenv("KEY_" + name.upper(), f"sk-{name}")
-            rooms = rooms_of(load(folder / "levelhead.yaml"))
-        version = policy_of(load_quality_model().name, tuple(rooms.models.values())) if policy == "own" else "0" * 16
-        lax = Certificate(version, "cascade", "checked", "", 0.05, 0.02, 0.95, 900, 0.004, 0.015, 0.9, "exact")
+        folder.mkdir()
+        lax = Certificate(policy, "cascade", "checked", "", 0.05, 0.02, 0.95, 900, 0.004, 0.015, 0.9, "exact")
         save([lax], folder / FILE)
         with Proxy(folder, running_vendors, **settings) as proxy:
             said = ask(proxy.client("solver"))
             assert (said.headers["x-levelhead-reason"], said.model) == (reason, model)
-            shown = proxy.metric("quality_loss", slot="checked", bound="upper")
-            assert shown == (Decimal("0.015") if policy == "own" else 0)
+            assert proxy.metric("quality_loss", slot="checked", bound="upper") == upper
