@@ -92,7 +92,7 @@ class Bench:
             async for _ in reply.chunks:
                 pass
         if reply.passage.sampled:
-            await asyncio.wait_for(self.ended.wait(), 5)
+            await asyncio.wait_for(self.ended.wait(), 30)
         assert reply.passage.model is not None
         return reply.passage.model.name
 

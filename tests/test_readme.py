@@ -27,7 +27,7 @@ def test_the_configuration_shown_has_every_key():
 def test_the_bill_shown_is_the_demos(tmp_path):
     shown = re.search(r"<!-- demo:begin -->\n```text\n(.*?)```", README, re.S)[1]
     done = subprocess.run(
-        [sys.executable, "-m", "levelhead", "demo"], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-m", "levelhead", "demo"], capture_output=True, text=True, check=True, timeout=240
     )
     said = [line.rstrip() for line in done.stdout.splitlines()]
     assert [line for line in shown.splitlines() if line not in said] == []

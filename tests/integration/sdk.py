@@ -89,7 +89,7 @@ class Sdk:
         self._process = subprocess.Popen(
             [str(python), str(driver)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={}
         )
-        self.version: str = self._line()["version"]
+        self.version: str = self._line(2 * PATIENCE)["version"]  # nothing of it is compiled yet
         self._where: dict[str, str] = {}
 
     def at(self, url: str, key: str) -> Sdk:
@@ -113,9 +113,9 @@ class Sdk:
         whole = {"model": "auto", "messages": [{"role": "user", "content": said}], **fields}
         return self.ask("create", mode, retries=retries, fields=whole)
 
-    def _line(self) -> dict[str, Any]:
+    def _line(self, within: float = PATIENCE) -> dict[str, Any]:
         assert self._process.stdout is not None
-        watchdog = threading.Timer(PATIENCE, self._process.kill)
+        watchdog = threading.Timer(within, self._process.kill)
         watchdog.start()
         line = self._process.stdout.readline()
         watchdog.cancel()

@@ -18,10 +18,11 @@ from .conftest import PAIR
 from .house import Proxy, Vendors, eventually
 from .talk import Client, Said
 
-# What each key may spend, USD. At a cap of 8,192 tokens Claude reserves 8 cents, DeepSeek one.
+# What each key may spend, USD; one by the month, which ends under fewer tests than a day does. At a cap of 8,192 tokens
+# Claude reserves 8 cents, DeepSeek one.
 PURSES = {
     "rich": 100.0,
-    "daily": 0.003,
+    "monthly": 0.003,
     "modest": 0.02,
     "poor": 0.005,
     "beggar": 0.0001,
@@ -30,7 +31,7 @@ PURSES = {
 }
 BUDGETS = [
     *(
-        {"scope": "key", "name": name, "usd": usd, "per": "day" if name == "daily" else None}
+        {"scope": "key", "name": name, "usd": usd, "per": "month" if name == "monthly" else None}
         for name, usd in PURSES.items()
     ),
     {"scope": "run", "name": "short", "usd": 0.002},
@@ -59,18 +60,18 @@ def ask(client: Client, said: str = "?", **fields: Any) -> Said:
 
 def test_a_spent_budget(bank: Proxy, vendors: Vendors) -> None:
     vendors.claude.answer = lambda body: DEAR
-    client = bank.client("daily")
+    client = bank.client("monthly")
     first, second, refused = (ask(client) for _ in range(3))
     assert first.cost == second.cost == PRICE
     assert Decimal(second.headers["x-levelhead-budget-remaining-usd"]) == Decimal("0.003") - 2 * PRICE
     assert refused.status == 429
     assert refused.error["type"] == refused.error["code"] == "insufficient_quota"
     assert refused.headers["x-should-retry"] == "false"
-    assert "key daily" in refused.error["message"]
+    assert "key monthly" in refused.error["message"]
     assert "until 20" in refused.error["message"]
-    assert 0 < int(refused.headers["retry-after"]) <= 86_400
+    assert 0 < int(refused.headers["retry-after"]) <= 31 * 86_400
     left = Decimal("0.003") - 2 * PRICE
-    assert client.balance("key:daily") == (Decimal("0.003"), 2 * PRICE, 0, left)
+    assert client.balance("key:monthly") == (Decimal("0.003"), 2 * PRICE, 0, left)
     assert len(vendors.claude.requests) == 2
     vendors.claude.answer = None
     assert ask(client, max_tokens=20).status == 200  # a smaller request still fits
