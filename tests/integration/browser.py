@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from .talk import PATIENCE
+
 try:
     from playwright.sync_api import Browser, Page, sync_playwright
 except ImportError:  # an environment without the development tools
@@ -37,7 +39,7 @@ class Watched:
 def chromium() -> Iterator[Browser]:
     assert FOUND is not None
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=FOUND)
+        browser = driver.chromium.launch(executable_path=FOUND, timeout=1000 * PATIENCE)
         try:
             yield browser
         finally:
@@ -48,7 +50,7 @@ def chromium() -> Iterator[Browser]:
 def looking(browser: Browser, **options: Any) -> Iterator[Watched]:
     """A page in a profile of its own."""
     context = browser.new_context(**options)
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(1000 * PATIENCE)
     try:
         yield Watched(context.new_page())
     finally:

@@ -173,7 +173,7 @@ class Proxy:
         return sum(found, Decimal()).quantize(Decimal("1e-9"))
 
 
-def eventually(ask: Callable[[], T], what: str, *, within: float = 30.0) -> T:
+def eventually(ask: Callable[[], T], what: str, *, within: float = PATIENCE) -> T:
     """The first truthy answer. Polls, for what happens in another process; less often the longer it takes."""
     deadline = time.monotonic() + within
     pause = 0.005
@@ -182,3 +182,10 @@ def eventually(ask: Callable[[], T], what: str, *, within: float = 30.0) -> T:
         time.sleep(pause)
         pause = min(1.5 * pause, 0.05)
     return answer
+
+
+def day_begun(seconds: float = 120.0) -> None:
+    """Waits for midnight UTC where it is less than `seconds` away: budgets of a day start anew then."""
+    left = -time.time() % 86_400
+    if left < seconds:
+        time.sleep(left)

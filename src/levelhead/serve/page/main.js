@@ -3,7 +3,7 @@
 
 const EVERY = 2000; // ms
 const KEY = "levelhead-admin-key";
-const live = { timer: 0, paused: false, data: null };
+const live = { timer: 0, paused: false, data: null, asked: 0 };
 
 async function ask(path, body) {
   const key = sessionStorage.getItem(KEY);
@@ -38,6 +38,7 @@ function render(data) {
 
 function lock(refused) {
   clearTimeout(live.timer);
+  live.asked++; // what is still under way is not shown
   sessionStorage.removeItem(KEY);
   byId("board").hidden = true;
   document.querySelector(".actions").hidden = true;
@@ -49,10 +50,14 @@ function lock(refused) {
 
 async function refresh() {
   clearTimeout(live.timer);
+  const asked = ++live.asked;
   try {
-    render(await ask("/dashboard/data"));
+    const data = await ask("/dashboard/data");
+    if (asked !== live.asked) return;
+    render(data);
     say(live.paused ? "Paused" : "Live");
   } catch (error) {
+    if (asked !== live.asked) return;
     if (error.status === 401) return lock("This key is refused.");
     say(error.status ? error.message : "The proxy can't be reached; trying again.", true);
   }
@@ -75,8 +80,9 @@ byId("pause").addEventListener("click", () => {
   live.paused = !live.paused;
   byId("pause").setAttribute("aria-pressed", String(live.paused));
   say(live.paused ? "Paused" : "Live");
-  if (live.paused) clearTimeout(live.timer);
-  else refresh();
+  clearTimeout(live.timer);
+  live.asked++;
+  if (!live.paused) refresh();
 });
 
 document.addEventListener("visibilitychange", () => {
