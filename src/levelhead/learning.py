@@ -12,6 +12,7 @@ from typing import Any
 from .difficulty import Corrections
 from .errors import InvalidRequest, NotFound, Overloaded
 from .observe.journal import Journal, verdict_of
+from .passage import made_at
 from .types import Assessment, Key, Model, Verdict
 
 log = logging.getLogger("levelhead.learning")
@@ -20,8 +21,8 @@ POLL_SECONDS = 1.0
 _AT_ONCE = 200
 _PAGE = 5_000
 _SNAPSHOT_EVERY = 1_000  # verdicts
-_PATIENCE = 4  # looks for a decision that another worker may just be writing
-_PAUSE = 0.15
+_YOUNG = 60.0  # seconds; more than clocks of machines differ
+_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds between looks for a young decision: another worker writes its log behind
 _SOURCE = re.compile(r"[\w.:@/-]{1,64}")
 
 
@@ -114,10 +115,10 @@ class Learner:
 
     async def _decision(self, id: str, key: Key | None) -> dict[str, Any]:
         row = await self._journal.decision(id)
-        for _ in range(_PATIENCE):
+        for pause in _PAUSES if abs(self._clock() - made_at(id)) < _YOUNG else ():
             if row is not None:
                 break
-            await asyncio.sleep(_PAUSE)  # another worker writes its log behind
+            await asyncio.sleep(pause)
             row = await self._journal.decision(id)
         if row is None or (key is not None and row["key"] != key.name):
             raise NotFound(f"No decision {id!r} here.", param="decision_id", code="decision_not_found")

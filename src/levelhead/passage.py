@@ -72,6 +72,14 @@ def new_id() -> str:
     return f"dec_{int(time()) & 0xFFFFFFFF:08x}{chance}"
 
 
+def made_at(id: str) -> int:
+    """The Unix second of an id that `new_id` made; 0 for any other."""
+    try:
+        return int(id[4:12], 16)
+    except ValueError:
+        return 0
+
+
 @value
 class Ask:
     """What a client sent: the body as bytes, lower-case headers, and the key it was recognised by."""
