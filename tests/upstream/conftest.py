@@ -63,6 +63,15 @@ def saying(*answers: bytes) -> Talk:
     return talk
 
 
+@pytest.fixture
+async def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The running loop's time as `now`: it stands still but for what a test adds, so that no busy machine is late."""
+    loop = asyncio.get_running_loop()
+    clock = SimpleNamespace(now=loop.time())
+    monkeypatch.setattr(loop, "time", lambda: clock.now)
+    return clock
+
+
 @pytest.fixture(scope="session")
 def raw() -> SimpleNamespace:
     return SimpleNamespace(server=raw_server, saying=saying, read_request=read_request)

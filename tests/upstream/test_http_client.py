@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
 
 import pytest
 import uvloop
@@ -25,12 +26,12 @@ def event_loop_policy(request):
 
 @pytest.fixture
 async def client():
-    found = HttpClient(Timeouts(connect=2, first_byte=2, idle=2))
+    found = HttpClient(Timeouts(connect=60, first_byte=60, idle=60))  # for no test to reach
     yield found
     await found.aclose()
 
 
-async def post(client: HttpClient, url: str, body: bytes = b"{}", within: float = 5, **options) -> Response:
+async def post(client: HttpClient, url: str, body: bytes = b"{}", within: float = 60, **options) -> Response:
     return await client.send(client.endpoint("POST", url), body, within=within, **options)
 
 
@@ -43,7 +44,7 @@ async def test_request_as_the_server_sees_it(client, raw):
 
     async with raw.server(talk) as url:
         endpoint = client.endpoint("POST", f"{url}/v1/ü?api-version=2", [("authorization", "Bearer k")])
-        response = await client.send(endpoint, b'{"a":1}', headers=[("anthropic-beta", "x")], within=5)
+        response = await client.send(endpoint, b'{"a":1}', headers=[("anthropic-beta", "x")], within=60)
         assert (response.status, await response.read()) == (200, b"hi")
     head, body = seen[0].split(b"\r\n\r\n")
     lines = head.split(b"\r\n")
@@ -258,15 +259,18 @@ async def test_cancelling_reaches_the_server(client, part, raw):
 
     async def talk(reader, writer):
         await raw.read_request(reader)
-        if part != "head":
+        if part == "head":
+            begun.set()
+        else:
             writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n")
-            await writer.drain()
-        begun.set()
-        await reader.read()
-        left.set()
+        try:
+            await reader.read()
+        finally:
+            left.set()
 
     async def ask() -> None:
         response = await post(client, url)
+        begun.set()
         await (response.read() if part == "body" else response.receive())
 
     async with raw.server(talk) as url:
@@ -279,11 +283,11 @@ async def test_cancelling_reaches_the_server(client, part, raw):
 
 
 async def test_no_server_and_no_name(client):
-    server = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    server.close()
-    with pytest.raises(UpstreamUnavailable) as caught:
-        await post(client, f"http://127.0.0.1:{port}")
+    with socket.socket() as unheard:  # keeps its port, and refuses
+        unheard.bind(("127.0.0.1", 0))
+        port = unheard.getsockname()[1]
+        with pytest.raises(UpstreamUnavailable) as caught:
+            await post(client, f"http://127.0.0.1:{port}")
     assert caught.value.code == "upstream_unreachable"
     assert str(port) not in str(caught.value)
 

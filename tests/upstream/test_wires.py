@@ -303,14 +303,19 @@ async def test_closing_a_stream_reaches_the_vendor(bench):
     assert [chunk async for chunk in stream] == []
 
 
-async def test_a_call_has_only_so_much_time(bench):
+async def test_a_call_has_only_so_much_time(bench, clock):
     bench.vendor.script(Reply(text="some words in pieces", fault=Fault("stall", after=5)), Fault("stall"))
-    stream = await bench.upstream.stream(bench.call(stream=True, seconds=0.1))
+    stream = await bench.upstream.stream(bench.call(stream=True, seconds=5))
+    clock.now += 6
     with pytest.raises(StreamBroken):
         async for _ in stream:
             pass
+    task = asyncio.create_task(bench.text(seconds=5))
+    while len(bench.vendor.requests) < 2:  # noqa: ASYNC110 - the vendor has no event for it
+        await asyncio.sleep(0)
+    clock.now += 6
     with pytest.raises(UpstreamTimeout):
-        await bench.text(seconds=0.1)
+        await task
 
 
 # --- vendors' habits ---
@@ -327,7 +332,7 @@ async def test_error_object_under_status_200(raw, stream):
                             % (b"true" if stream else b"false"))  # fmt: skip
         upstream = OpenAIUpstream(client)
         with pytest.raises(UpstreamUnavailable) as caught:
-            await (upstream.stream if stream else upstream.complete)(Call(chat, model, 10, 5))
+            await (upstream.stream if stream else upstream.complete)(Call(chat, model, 10, 60))
     assert caught.value.code == "upstream_rate_limited"
     await client.aclose()
 
