@@ -48,7 +48,7 @@ class SqliteJournal:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600))
             self._db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA page_size = 8192")  # a row has 1.5 kB; a file that is there keeps its own
+            self._db.execute("PRAGMA page_size = 8192")  # a row has 1 kB; a file that is there keeps its own
             write_ahead(self._db, _BUSY_SECONDS)
             self._db.execute("PRAGMA synchronous = NORMAL")
             found = self._db.execute("PRAGMA user_version").fetchone()[0]
