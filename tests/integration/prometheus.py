@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,6 +12,8 @@ from urllib.parse import urlencode
 
 import pytest
 import yaml
+
+from levelhead.testing.ports import free_port
 
 from .house import eventually
 from .talk import Client
@@ -46,9 +47,7 @@ class Prometheus:
         config = {**config, "global": {"scrape_interval": "1s", "evaluation_interval": "500ms"}}
         self.file = folder / "prometheus.yaml"
         self.file.write_text(yaml.safe_dump(config))
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         self._log = folder / "prometheus.txt"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -65,7 +64,7 @@ class Prometheus:
 
     def __enter__(self) -> Self:
         try:
-            eventually(self._ready, "Prometheus is ready", within=30)
+            eventually(self._ready, "Prometheus is ready")
         except BaseException:
             self.__exit__()
             raise

@@ -105,7 +105,7 @@ def counted_in(pid: int) -> Path:
 def test_a_worker_that_dies(crew: Proxy, client: Client) -> None:
     """Its counts stay and its gauges go; the other serves until there are two again."""
     refused = crew.metric("requests_total", outcome="refused")
-    dead, other = workers(crew)
+    dead, other = eventually(lambda: two if len(two := workers(crew)) == 2 else None, "both are started")
     folder = counted_in(dead)
     # The first worker that is ready makes the server ready.
     eventually(lambda: list(folder.glob(f"gauge_live*_{dead}.db")), "it says something about now")

@@ -9,6 +9,8 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Self
 
+from .ports import free_port
+
 PATIENCE = 30.0  # seconds
 
 
