@@ -121,7 +121,11 @@ def test_what_waits_is_handed_over_at_the_end(receiver: Receiver, vendors: Vendo
 
 
 def test_a_receiver_that_is_away_costs_nothing(vendors: Vendors, tmp_path: Path) -> None:
-    traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_BSP_SCHEDULE_DELAY": "50"}
+    traced = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "0.5",
+        "OTEL_BSP_SCHEDULE_DELAY": "50",
+    }
     with Proxy(tmp_path, vendors, keys={"team": {}}, extra_env=traced) as proxy:
         for _ in range(20):
             assert proxy.client("team").chat(SECRET).status == 200
