@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,8 +13,6 @@ from urllib.parse import urlencode
 
 import pytest
 import yaml
-
-from levelhead.testing.ports import free_port
 
 from .house import eventually
 from .talk import Client
@@ -47,7 +46,10 @@ class Prometheus:
         config = {**config, "global": {"scrape_interval": "1s", "evaluation_interval": "500ms"}}
         self.file = folder / "prometheus.yaml"
         self.file.write_text(yaml.safe_dump(config))
-        port = free_port()
+        self._place = socket.socket()  # bound, never listening: nobody else is given the port before it listens
+        self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._place.bind(("127.0.0.1", 0))
+        port = self._place.getsockname()[1]
         self._log = folder / "prometheus.txt"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -73,6 +75,7 @@ class Prometheus:
     def __exit__(self, *exc: object) -> None:
         self._process.kill()
         self._process.wait()
+        self._place.close()
 
     def _ready(self) -> bool:
         assert self._process.poll() is None, self._log.read_text()

@@ -9,8 +9,6 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Self
 
-from .ports import free_port
-
 PATIENCE = 30.0  # seconds
 
 
