@@ -80,7 +80,7 @@ async def test_cancelling_leader_and_heirs_in_the_same_tick_leaves_the_rest_serv
     await settle()
     upstream.go.set()
     rest = [task for i, task in enumerate(tasks) if i not in order]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert len(set(await asyncio.gather(*rest))) == 1
     assert len(flights) == 0
 
@@ -92,7 +92,7 @@ async def test_an_heir_cancelled_before_it_wakes_hands_on():
     await asyncio.sleep(0)  # the leader has left and named its heir, who hasn't run yet
     heir.cancel()
     upstream.go.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert await last == "answer 2"
     assert heir.cancelled()
     assert len(flights) == 0

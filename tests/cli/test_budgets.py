@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,6 +17,7 @@ from levelhead.types import Identity, Key
 
 from .conftest import Run
 
+NOON = 1_795_348_800.0
 CONFIG = """
 keys: [{name: team-a, key_env: KEY_A}, {name: team-b, key_env: KEY_B}]
 slots: {critic: {}}
@@ -29,16 +30,23 @@ budgets:
 
 
 async def spend(usd: float) -> None:
-    """One request of team-a's critic in run r1, settled."""
+    """One request of team-a's critic in run r1, settled at `NOON`."""
     config = load(lenient=True)
     budgets = config.budgets()
-    ledger = open_ledger(budgets, config.state_store, simulated=config.simulated)
+    ledger = open_ledger(budgets, config.state_store, simulated=config.simulated, clock=lambda: NOON)
     scopes = scopes_for(budgets, Identity(Key("team-a"), slot="critic", run="r1"))
     reservation = await ledger.reserve("one", scopes, 100_000_000)
     await ledger.settle(reservation, round(usd * 1e9))
     await ledger.aclose()
 
 
+@pytest.fixture
+def noon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No midnight comes between what is spent and what is shown."""
+    monkeypatch.setattr("levelhead.cli.budgets.time", SimpleNamespace(time=lambda: NOON))
+
+
+@pytest.mark.usefixtures("noon")
 def test_before_and_after_spending(run: Run, tmp_path: Path) -> None:
     (tmp_path / "levelhead.yaml").write_text(CONFIG)
     before = {row["scope"]: row for row in json.loads(run("budgets", "--json").out)["budgets"]}
@@ -51,7 +59,7 @@ def test_before_and_after_spending(run: Run, tmp_path: Path) -> None:
     assert ran.code == 0
     after = {row["scope"]: row for row in json.loads(ran.out)["budgets"]}
     day = after["key:team-a"]
-    assert time.time() < day.pop("refills_at") <= time.time() + 86_400
+    assert day.pop("refills_at") == NOON + 43_200
     assert day == {
         "scope": "key:team-a",
         "limit_usd": 25,
@@ -71,6 +79,7 @@ def test_before_and_after_spending(run: Run, tmp_path: Path) -> None:
     assert small[1] == "$0.005"
 
 
+@pytest.mark.usefixtures("noon")
 @pytest.mark.skipif(not RedisServer.installed(), reason="needs redis-server")
 def test_in_redis(run: Run, tmp_path: Path) -> None:
     with RedisServer(tmp_path) as server:

@@ -53,6 +53,12 @@ class Vendor:
         self._server.server_close()
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everybody here answers; a machine that stalls is no upstream that is down."""
+    monkeypatch.setattr("levelhead.cli.reach.TIMEOUT_SECONDS", 60.0)
+
+
 @pytest.fixture
 def vendor() -> Iterator[Callable[..., Vendor]]:
     opened: list[Vendor] = []

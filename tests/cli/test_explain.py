@@ -196,16 +196,20 @@ class TestCalls:
             assert b"Traceback" not in process.stderr.read()
 
     def test_a_start_is_quick(self, tmp_path: Path) -> None:
-        """CPU time, with modules compiled as an installer does: under a second, or two on a busy machine."""
+        """CPU time, with modules compiled as an installer does: a second, of which importing NumPy is a fifth.
+
+        Twice that on a busy machine, and in proportion on a slow one.
+        """
         env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
         env["PYTHONPYCACHEPREFIX"] = str(tmp_path / "compiled")
 
-        def took() -> float:
-            call = [sys.executable, "-m", "levelhead", "explain", "--json", EASY]
+        def took(*call: str) -> float:
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            subprocess.run(call, check=True, capture_output=True, env=env)
+            subprocess.run([sys.executable, *call], check=True, capture_output=True, env=env)
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-        took()
-        assert any(took() < 2.0 for _ in range(4))  # the least of them, and no more than needed
+        start, yardstick = ("-m", "levelhead", "explain", "--json", EASY), ("-c", "import numpy")
+        took(*start)
+        # The least of them, and no more than needed.
+        assert any((spent := took(*start)) < 2.0 or spent < 10 * took(*yardstick) for _ in range(4))
