@@ -93,7 +93,7 @@ def team(audited: Proxy, vendors: Vendors) -> Client:
 def verdict_on(client: Client, id: str) -> dict[str, Any]:
     """The audit's, once it is there and settled."""
     (found,) = eventually(lambda: client.get(f"/v1/decisions/{id}").body["verdicts"], "a verdict")
-    none = b'levelhead_budget_usd{kind="reserved",scope="audit"} 0.0'
+    none = b'levelhead_budget_usd{kind="reserved",scope="audit"} 0.0\n'
     eventually(lambda: none in client.get("/metrics").raw, "the end of the audit")
     assert isinstance(found, dict)
     return found
