@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +26,15 @@ def change_manifest(path: Path, **fields: object) -> None:
 
 
 def test_the_shipped_artefact_is_small_and_loads_fast() -> None:
-    seconds = []
-    for _ in range(4):
+    def took(work: Callable[[], object]) -> float:
         began = time.process_time()
-        load_quality_model()
-        seconds.append(time.process_time() - began)
-    assert min(seconds) < 0.1
+        work()
+        return time.process_time() - began
+
+    # A tenth of a second of CPU time; on a slow machine, what it takes to add up a million numbers twice.
+    assert min(took(load_quality_model) for _ in range(4)) < max(
+        0.1, 2 * took(lambda: sum(i * i for i in range(10**6)))
+    )
     assert sum(file.stat().st_size for file in shipped().iterdir()) < 5_000_000
 
 

@@ -156,7 +156,7 @@ class Server:
         self.losses = []
 
     def store(self, process):
-        store = RedisStore(Server.running.url, worker=process)
+        store = RedisStore(Server.running.url, worker=process, patience=600.0)  # what is lost is lost here, on purpose
         store._run = self.lossy(store._run)
         store._pauses = (0.0,)
         return store
@@ -232,7 +232,7 @@ class Workers(RuleBasedStateMachine):
         self.living.add(self.pids)
         store = self.probe.store(Process(self.living, self.pids))
         ledger = Ledger(BUDGETS, store, clock=lambda: self.now, flush_seconds=NEVER)
-        ledger._pause = 0.0
+        ledger._pause, ledger._patience = 0.0, 600.0
         self.workers.append(Worker(ledger, store, self.pids))
 
     @rule(who=st.integers(0, 2), scopes=some_scopes, amount=amounts)

@@ -35,7 +35,7 @@ class Asker:
         self.body = BODIES[type(vendor)]
 
     def __call__(self, *, method="POST", path=None, raw=None, headers=None, **fields) -> tuple[int, Any, bytes]:
-        connection = http.client.HTTPConnection(urlsplit(self.vendor.url).netloc, timeout=10)
+        connection = http.client.HTTPConnection(urlsplit(self.vendor.url).netloc, timeout=60)
         auth = {"authorization": f"Bearer {self.vendor.api_key}", "anthropic-version": "2023-06-01"}
         raw = json.dumps({**self.body, **fields}) if raw is None else raw
         connection.request(method, path or self.vendor.chat_path, raw, {**auth, **(headers or {})})
