@@ -11,8 +11,14 @@ import pytest
 from levelhead.testing import Reply
 from levelhead.types import Usage
 
-from .house import Proxy, Vendors
+from .house import Proxy, Vendors, eventually
 from .talk import Client
+
+
+@pytest.fixture(autouse=True)
+def alone(proxy: Proxy) -> None:
+    """No request of an earlier test is still under way: each reserves money of its key."""
+    eventually(lambda: proxy.metric("budget_usd", kind="reserved") == 0, "all has ended")
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool isn't installed (Debian: prometheus)")
