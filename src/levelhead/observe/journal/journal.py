@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 0.2
 _MOST_WAITING = 20_000  # rows; more are dropped and counted, for a log must not eat the memory
-_MOST_PROMPTS = 1_000  # rows, where each holds on to its request
+_MOST_PROMPTS = 1_000  # rows, where each holds a prompt
 _MOST_AT_ONCE = 1_000
 _JSON = orjson.OPT_SERIALIZE_NUMPY
 
@@ -38,7 +38,7 @@ class Journal:
     def __init__(self, store: JournalStore, *, lost: Callable[[int], None] = lambda rows: None) -> None:
         self._store = store
         self._lost = lost
-        self._waiting: deque[Record] = deque()
+        self._waiting: deque[Row] = deque()
         self._wake = threading.Event()
         self._closing = False
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="levelhead-journal")
@@ -52,8 +52,9 @@ class Journal:
     def finished(self, record: Record) -> None:
         if len(self._waiting) >= (_MOST_WAITING if record.prompt is None else _MOST_PROMPTS):
             self._lost(1)
-        else:
-            self._waiting.append(record)
+        else:  # as bytes at once: what a request leaves behind is still in the processor's cache, and goes
+            who = record.identity.key.name
+            self._waiting.append(Row(record.id, record.at, who, kept(record)))
 
     async def decision(self, id: str) -> dict[str, Any] | None:
         """A logged decision, by any worker. Raises `OSError` where the store can't be read."""
@@ -114,8 +115,7 @@ class Journal:
         """Writes everything that waits. A store that fails is logged, and its rows are lost."""
         with self._one_at_a_time:
             while self._waiting:
-                records = [self._waiting.popleft() for _ in range(min(_MOST_AT_ONCE, len(self._waiting)))]
-                rows = [_row(record) for record in records]
+                rows = [self._waiting.popleft() for _ in range(min(_MOST_AT_ONCE, len(self._waiting)))]
                 try:
                     self._store.write(rows)
                 except OSError as error:
@@ -170,7 +170,3 @@ def open_store(
 
 def journal_file(state: Path) -> Path:
     return state.with_name(f"{state.stem}-journal.db")
-
-
-def _row(record: Record) -> Row:
-    return Row(record.id, record.at, record.identity.key.name, kept(record))
