@@ -3,7 +3,7 @@
 Two servers, measured by turns at 32 connections, cache off: one with everything on (each sampled request is answered by
 the other tier and judged in the background: two more calls, on the same core), one whose observers are taken out.
 
-    .venv/bin/python benchmarks/observe_cost.py [--rounds 31] [--seconds 1.5] [--no-write]
+    .venv/bin/python benchmarks/observe_cost.py [--rounds 121] [--seconds 0.5] [--no-write]
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ UNOBSERVED = ("/usr/bin/env", f"PYTHONPATH={HERE}", sys.executable, "-m", "harne
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=31)
-    parser.add_argument("--seconds", type=float, default=1.5)
+    parser.add_argument("--rounds", type=int, default=121)
+    parser.add_argument("--seconds", type=float, default=0.5)
     parser.add_argument("--no-write", action="store_true")
     wanted = parser.parse_args()
     (ROOT / ".bench").mkdir(exist_ok=True)
