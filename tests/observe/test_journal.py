@@ -130,6 +130,17 @@ async def test_a_store_that_fails_costs_rows_not_answers(tmp_path, make_record):
     await journal.aclose()
 
 
+async def test_a_row_that_is_no_json_is_lost_alone(tmp_path, make_record):
+    lost = []
+    journal = Journal(SqliteJournal(tmp_path / "j.db", lambda: NOW), lost=lost.append)
+    journal.finished(make_record(id="dec_1", cost_usd=2**70))
+    journal.finished(make_record(id="dec_2"))
+    assert (await journal.decision("dec_2"))["id"] == "dec_2"
+    assert await journal.decision("dec_1") is None
+    assert lost == [1]
+    await journal.aclose()
+
+
 def test_what_is_no_journal_is_refused(tmp_path):
     file = tmp_path / "state-journal.db"
     file.write_bytes(b"not a database, but long enough to look at" * 40)

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 0.2
 _MOST_WAITING = 20_000  # rows; more are dropped and counted, for a log must not eat the memory
-_MOST_PROMPTS = 1_000  # rows, where each holds a prompt
+_MOST_PROMPTS = 1_000  # rows, where each holds on to its request
 _MOST_AT_ONCE = 1_000
 _JSON = orjson.OPT_SERIALIZE_NUMPY
 
@@ -38,7 +38,7 @@ class Journal:
     def __init__(self, store: JournalStore, *, lost: Callable[[int], None] = lambda rows: None) -> None:
         self._store = store
         self._lost = lost
-        self._waiting: deque[Row] = deque()
+        self._waiting: deque[Record] = deque()
         self._wake = threading.Event()
         self._closing = False
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="levelhead-journal")
@@ -52,9 +52,8 @@ class Journal:
     def finished(self, record: Record) -> None:
         if len(self._waiting) >= (_MOST_WAITING if record.prompt is None else _MOST_PROMPTS):
             self._lost(1)
-        else:  # as bytes at once: what a request leaves behind is still in the processor's cache, and goes
-            who = record.identity.key.name
-            self._waiting.append(Row(record.id, record.at, who, kept(record)))
+        else:
+            self._waiting.append(record)
 
     async def decision(self, id: str) -> dict[str, Any] | None:
         """A logged decision, by any worker. Raises `OSError` where the store can't be read."""
@@ -115,12 +114,21 @@ class Journal:
         """Writes everything that waits. A store that fails is logged, and its rows are lost."""
         with self._one_at_a_time:
             while self._waiting:
-                rows = [self._waiting.popleft() for _ in range(min(_MOST_AT_ONCE, len(self._waiting)))]
+                records = [self._waiting.popleft() for _ in range(min(_MOST_AT_ONCE, len(self._waiting)))]
+                rows = [row for record in records if (row := self._row(record)) is not None]
                 try:
                     self._store.write(rows)
                 except OSError as error:
                     log.warning("decision log: %d rows lost: %s", len(rows), error)
                     self._lost(len(rows))
+
+    def _row(self, record: Record) -> Row | None:
+        try:
+            return Row(record.id, record.at, record.identity.key.name, kept(record))
+        except Exception as error:  # the type alone: a message may quote the request
+            log.warning("decision log: a row lost: %s", type(error).__name__)
+            self._lost(1)
+            return None
 
     def _write_behind(self) -> None:
         while not self._closing:

@@ -122,7 +122,7 @@ class SqliteJournal:
         self._db.close()
 
     def _prune(self) -> None:
-        """No index by time: that would cost every row a fifth of its writing."""
+        """No index by time: every row would pay for it."""
         newest = self._db.execute("SELECT max(place) FROM decisions").fetchone()[0] or 0
         young = self._db.execute(_FIRST_SINCE, (self._clock() - KEPT_SECONDS,)).fetchone()
         first = young[0] if young else newest + 1
