@@ -357,7 +357,6 @@ def test_a_drain_in_the_midst_of_an_audit(hanging: tuple[Proxy, Vendors], tmp_pa
 
 
 def test_workers_race_for_the_day_s_money(running_vendors: Vendors, tmp_path: Path) -> None:
-    running_vendors.fresh()
     answers(running_vendors)
     audit = {"rate": 1, "usd_per_day": 0.03, "judge": "gpt-mini"}
     with started(tmp_path, running_vendors, workers=2, audit=audit) as proxy:
@@ -384,7 +383,6 @@ def test_workers_race_for_the_day_s_money(running_vendors: Vendors, tmp_path: Pa
 
 def test_audits_withdraw_a_certificate(running_vendors: Vendors, tmp_path: Path) -> None:
     """It promised two points; the judge finds every answer worse. A restart doesn't bring it back."""
-    running_vendors.fresh()
     answers(running_vendors)
     file = tmp_path / "models.yaml"
     file.write_text(yaml.safe_dump({"models": models_of(running_vendors)}))
@@ -410,7 +408,6 @@ def test_audits_withdraw_a_certificate(running_vendors: Vendors, tmp_path: Path)
 
 @pytest.mark.skipif(not RedisServer.installed(), reason="needs redis-server")
 def test_audits_over_redis(running_vendors: Vendors, tmp_path: Path) -> None:
-    running_vendors.fresh()
     answers(running_vendors)
     with (
         RedisServer(tmp_path, durable=True) as redis,

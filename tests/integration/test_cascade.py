@@ -260,7 +260,6 @@ def test_the_proxy_costs_what_the_replay_says(house: Proxy, vendors: Vendors) ->
 
 def test_a_certificate_is_kept_to(running_vendors: Vendors, tmp_path: Path) -> None:
     """Issued for this policy it sets the threshold and shows in the metrics; for another it binds nothing."""
-    running_vendors.fresh()
     answers(running_vendors, "The answer is 8.", "Answer: 7")
     rooms = rooms_of(from_mapping({"models": running_vendors.models()}, env=VENDOR_KEYS))
     own = policy_of(load_quality_model().name, tuple(rooms.models.values()))

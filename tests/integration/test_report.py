@@ -160,7 +160,6 @@ def test_a_missing_log_is_said(tmp_path: Path, running_vendors: Vendors) -> None
 
 
 def test_what_shadow_mode_would_have_saved_has_bounds(running_vendors: Vendors, tmp_path: Path) -> None:
-    running_vendors.fresh()
     with Proxy(tmp_path, running_vendors, keys={"team": {}}, mode="shadow") as proxy:
         client = proxy.client("team")
         for number in range(8):
